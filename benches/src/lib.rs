@@ -1,0 +1,14 @@
+//! Load, measurements and comparisons for WebSocket servers on this machine.
+//! Knows nothing of any server's inside: it speaks bytes over loopback and reads `/proc`.
+//!
+//! The binaries are `wsworker-load` (one load, one JSON line), `wsworker-compare` (servers side by
+//! side) and `wsworker-memory` (bytes a connection). `README.md` tells how and why.
+
+pub mod comparison;
+pub mod frame;
+pub mod load;
+pub mod machine;
+pub mod net;
+pub mod process;
+pub mod server;
+pub mod stats;

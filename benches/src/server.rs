@@ -1,0 +1,150 @@
+//! Servers as child processes on a core of their own.
+//! Ends only what it started: the child dies with the value that stands for it.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::load::Target;
+use crate::{machine, net};
+
+/// The core that servers run on.
+pub const SERVER_CORE: usize = 0;
+/// The core that the load runs on.
+pub const LOAD_CORE: usize = 1;
+
+/// A server that accepts no upgrade for so long has failed.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// How to start a server.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// The name in a table.
+    pub name: &'static str,
+    program: PathBuf,
+    script: Option<PathBuf>,
+}
+
+impl Recipe {
+    /// A binary that calls `wsworker::run`, which takes its settings from the environment.
+    pub fn wsworker(name: &'static str, program: &Path) -> Result<Self> {
+        Self::new(name, program)
+    }
+
+    /// The plain fastwebsockets echo of this package.
+    pub fn fastwebsockets(program: &Path) -> Result<Self> {
+        Self::new("fastwebsockets", program)
+    }
+
+    /// Bun's own WebSocket server; `None`, said loudly, if there is no Bun.
+    pub fn bun(program: &Path) -> Option<Self> {
+        let version = Command::new(program).arg("--version").output();
+        let Some(version) = version.ok().filter(|v| v.status.success()) else {
+            eprintln!(
+                "\n*** NO BUN at {}: its column is left out. Install it with `npm install bun` \
+                 and name it with --bun node_modules/.bin/bun ***\n",
+                program.display()
+            );
+            return None;
+        };
+        eprintln!("Bun {}", String::from_utf8_lossy(&version.stdout).trim());
+        Some(Self {
+            name: "Bun",
+            program: program.to_owned(),
+            script: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/bun-echo.js")),
+        })
+    }
+
+    fn new(name: &'static str, program: &Path) -> Result<Self> {
+        ensure!(
+            program.exists(),
+            "no {name} server at {}; build it with `cargo build --release --example echo` and \
+             `cargo build --release -p wsworker-bench`",
+            program.display()
+        );
+        Ok(Self {
+            name,
+            program: program.to_owned(),
+            script: None,
+        })
+    }
+
+    /// Starts the server and waits until it accepts an upgrade.
+    pub fn start(&self) -> Result<Server> {
+        let port = net::free_port()?;
+        let addr = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.script)
+            .env("PORT", port.to_string())
+            .env("WSWORKER_ADDR", addr.to_string())
+            .env("WSWORKER_THREADS", "1")
+            .env("WSWORKER_MAX_MESSAGE", "32MiB")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        // A child inherits the core of the thread that starts it.
+        machine::pin(SERVER_CORE)?;
+        let child = command.spawn();
+        machine::pin(LOAD_CORE)?;
+        let mut server = Server {
+            name: self.name,
+            child: child.with_context(|| format!("starting {}", self.program.display()))?,
+            addr,
+        };
+        server.wait_until_ready()?;
+        Ok(server)
+    }
+}
+
+/// A running server; dropping it ends the process.
+pub struct Server {
+    /// The name in a table.
+    pub name: &'static str,
+    child: Child,
+    addr: SocketAddrV4,
+}
+
+impl Server {
+    /// What to aim a load at.
+    pub fn target(&self) -> Target {
+        Target {
+            addr: self.addr,
+            pid: self.child.id(),
+        }
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let failure = match net::open(self.addr, 0) {
+                Ok(_) => return Ok(()),
+                Err(failure) => failure,
+            };
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended at once: {status}", self.name);
+            }
+            if start.elapsed() > START_LIMIT {
+                return Err(failure.context(format!("{} is not ready", self.name)));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way nothing is left to do about it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A file beside this program: `target/release` holds all binaries, and `examples` below it.
+pub fn beside(name: &str) -> PathBuf {
+    let mut path = std::env::current_exe().unwrap_or_default();
+    path.set_file_name(name);
+    path
+}

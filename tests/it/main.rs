@@ -1,0 +1,15 @@
+//! The integration tests: a server under test, and a client of raw bytes that
+//! shares no code with it.
+
+mod backpressure;
+mod closing;
+mod frames;
+mod idle;
+mod layers;
+mod opening;
+mod order;
+mod process;
+mod raw;
+mod serve;
+mod server;
+mod slow;

@@ -1,0 +1,367 @@
+//! The `echo` example as a process: environment, signals, exit status.
+//! Does not test what a server in this process can show as well.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::net::TcpStream;
+
+use crate::raw::{Frame, RawClient};
+use crate::server::within;
+
+/// Starting a process on a busy machine takes its time.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The example that `cargo test` built next to this test.
+fn echo() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().unwrap().parent().unwrap();
+    let name = format!("echo{}", std::env::consts::EXE_SUFFIX);
+    let echo = profile.join("examples").join(name);
+    assert!(
+        echo.exists(),
+        "{} is not there: a plain `cargo test` builds it; after `cargo test --test it` alone, \
+         run `cargo build --example echo` first",
+        echo.display()
+    );
+    echo
+}
+
+/// A running `echo`, killed when this is dropped.
+struct Echo {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Echo {
+    fn start(env: &[(&str, &str)]) -> Echo {
+        let mut command = Command::new(echo());
+        for (name, _) in std::env::vars() {
+            if name.starts_with("WSWORKER_") {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
+            .env("WSWORKER_ADDR", "127.0.0.1:0")
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (line, lines) = channel();
+        let stdout: Box<dyn Read + Send> = Box::new(child.stdout.take().unwrap());
+        let stderr: Box<dyn Read + Send> = Box::new(child.stderr.take().unwrap());
+        for pipe in [stdout, stderr] {
+            let line = line.clone();
+            thread::spawn(move || {
+                for text in BufReader::new(pipe).lines().map_while(Result::ok) {
+                    let _ = line.send(text);
+                }
+            });
+        }
+        let seen = Vec::new();
+        Echo { child, lines, seen }
+    }
+
+    /// The addresses it says it listens on, once it has said so many.
+    fn addrs(&mut self, count: usize) -> Vec<SocketAddr> {
+        let mut addrs = Vec::new();
+        while addrs.len() < count {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| {
+                panic!("it says no more addresses; it said {:?}", self.seen);
+            });
+            let words = line.split(|c: char| c.is_whitespace() || "/,=".contains(c));
+            let words = words.map(|word| word.trim_end_matches(['.', ';', ')']));
+            addrs.extend(words.filter_map(|word| word.parse::<SocketAddr>().ok()));
+            self.seen.push(line);
+        }
+        addrs
+    }
+
+    fn addr(&mut self) -> SocketAddr {
+        self.addrs(1)[0]
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for its end; gives its status and all that it said.
+    fn ended(mut self) -> (ExitStatus, String) {
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "it does not end");
+            thread::sleep(Duration::from_millis(5));
+        };
+        // Both pipes end with the process.
+        let mut said = std::mem::take(&mut self.seen);
+        said.extend(self.lines.iter());
+        (status, said.join("\n"))
+    }
+
+    /// A figure of `/proc/PID/status`, in KiB.
+    fn status_kib(&self, name: &str) -> usize {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn echo_says_where_it_listens_and_echoes() {
+    within(async || {
+        let mut echo = Echo::start(&[]);
+        let mut client = RawClient::open(echo.addr()).await;
+        client.send(Frame::text("hello")).await;
+        client.expect_text("hello").await;
+        client.close().await;
+    });
+}
+
+#[test]
+fn several_addresses_come_from_the_environment() {
+    within(async || {
+        let addrs = "127.0.0.1:0, 127.0.0.1:0";
+        let mut echo = Echo::start(&[("WSWORKER_ADDR", addrs)]);
+        let addrs = echo.addrs(2);
+        assert_ne!(addrs[0], addrs[1]);
+        for addr in addrs {
+            RawClient::open(addr).await.close().await;
+        }
+    });
+}
+
+#[test]
+fn settings_come_from_the_environment() {
+    within(async || {
+        let mut echo = Echo::start(&[
+            ("WSWORKER_MAX_MESSAGE", "1KiB"),
+            ("WSWORKER_MAX_BUFFERED", "2 MiB"),
+            ("WSWORKER_SLOW", "drop"),
+            ("WSWORKER_IDLE_TIMEOUT", "1m 30s"),
+            ("WSWORKER_HANDSHAKE_TIMEOUT", "500ms"),
+            ("WSWORKER_FRAME_TIMEOUT", "20s"),
+            ("WSWORKER_CLOSE_TIMEOUT", "2s"),
+            ("WSWORKER_DRAIN_TIMEOUT", "3s"),
+            ("WSWORKER_PROTOCOLS", "chat.v2, chat.v1"),
+            ("WSWORKER_ORIGINS", "https://app.example,https://b.example"),
+            ("WSWORKER_MAX_CONNECTIONS", "100"),
+            ("WSWORKER_MAX_CONNECTIONS_PER_ADDRESS", "10"),
+            ("WSWORKER_TRUSTED_PROXIES", "10.0.0.0/8, unix"),
+            ("WSWORKER_MAX_HEADER_SIZE", "8KiB"),
+            ("WSWORKER_THREADS", "2"),
+        ]);
+        let addr = echo.addr();
+        let mut client = RawClient::connect(addr).await;
+        let answer = client
+            .handshake(&[
+                ("Origin", "https://b.example"),
+                ("Sec-WebSocket-Protocol", "chat.v1, chat.v2"),
+            ])
+            .await;
+        assert_eq!(answer.header("sec-websocket-protocol"), Some("chat.v2"));
+        client.send(Frame::text("x".repeat(1024))).await;
+        client.expect_text(&"x".repeat(1024)).await;
+        client.send(Frame::text("x".repeat(1025))).await;
+        client.expect_close(1009).await;
+        let mut slow = RawClient::connect(addr).await;
+        slow.send_raw("GET").await;
+        assert_eq!(slow.read_response().await.status, 408);
+        let mut large = RawClient::connect(addr).await;
+        let head = large.upgrade().with("X", &"x".repeat(9000));
+        large.send_raw(head.encode()).await;
+        assert_eq!(large.read_response().await.status, 431);
+    });
+}
+
+#[test]
+fn a_wrong_setting_is_an_error_that_names_it() {
+    within(async || {
+        let wrong = [
+            ("WSWORKER_ADDR", "nonsense"),
+            ("WSWORKER_MAX_MESSAGE", "lots"),
+            ("WSWORKER_MAX_BUFFERED", "-1"),
+            ("WSWORKER_SLOW", "maybe"),
+            ("WSWORKER_IDLE_TIMEOUT", "soon"),
+            ("WSWORKER_HANDSHAKE_TIMEOUT", "10"),
+            ("WSWORKER_FRAME_TIMEOUT", "x"),
+            ("WSWORKER_CLOSE_TIMEOUT", "5 parsecs"),
+            ("WSWORKER_DRAIN_TIMEOUT", "?"),
+            ("WSWORKER_PROTOCOLS", "not a token"),
+            ("WSWORKER_ORIGINS", "not an origin"),
+            ("WSWORKER_MAX_CONNECTIONS", "many"),
+            ("WSWORKER_MAX_CONNECTIONS_PER_ADDRESS", "few"),
+            ("WSWORKER_TRUSTED_PROXIES", "me"),
+            ("WSWORKER_MAX_HEADER_SIZE", "big"),
+            ("WSWORKER_THREADS", "all"),
+            ("WSWORKER_THREADS", "0"),
+        ];
+        for (name, value) in wrong {
+            let (status, said) = Echo::start(&[(name, value)]).ended();
+            println!("{said}");
+            assert_eq!(status.code(), Some(1), "{name}={value}");
+            assert!(said.contains(name), "{name} is not named: {said}");
+            assert!(said.contains(value), "{value} is not shown: {said}");
+            assert!(!said.contains("panicked"), "{said}");
+        }
+    });
+}
+
+#[test]
+fn a_second_process_gets_a_clear_error() {
+    within(async || {
+        let mut first = Echo::start(&[]);
+        let addr = first.addr();
+        let text = addr.to_string();
+        let (status, said) = Echo::start(&[("WSWORKER_ADDR", &text)]).ended();
+        assert_eq!(status.code(), Some(1));
+        assert!(said.contains(&text), "{said}");
+        let lower = said.to_lowercase();
+        assert!(
+            lower.contains("in use") || lower.contains("taken"),
+            "{said}"
+        );
+        RawClient::open(addr).await.close().await;
+    });
+}
+
+async fn drains_on(signal: Signal) {
+    let mut echo = Echo::start(&[]);
+    let addr = echo.addr();
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        clients.push(RawClient::open(addr).await);
+    }
+    echo.signal(signal);
+    for mut client in clients {
+        client.expect_close(1001).await;
+        client.send(Frame::close(1001, "")).await;
+        client.expect_clean_eof().await;
+    }
+    let (status, said) = echo.ended();
+    assert_eq!(status.code(), Some(0), "{said}");
+}
+
+#[test]
+fn sigterm_drains_and_the_status_is_0() {
+    within(async || drains_on(Signal::TERM).await);
+}
+
+#[test]
+fn sigint_drains_and_the_status_is_0() {
+    within(async || drains_on(Signal::INT).await);
+}
+
+#[test]
+fn no_connection_is_taken_while_draining() {
+    within(async || {
+        let mut echo = Echo::start(&[]);
+        let addr = echo.addr();
+        let mut client = RawClient::open(addr).await;
+        echo.signal(Signal::TERM);
+        client.expect_close(1001).await;
+        assert!(TcpStream::connect(addr).await.is_err());
+    });
+}
+
+#[test]
+fn the_drain_deadline_ends_the_process() {
+    within(async || {
+        let mut echo = Echo::start(&[("WSWORKER_DRAIN_TIMEOUT", "300ms")]);
+        let mut client = RawClient::open(echo.addr()).await;
+        let begun = Instant::now();
+        echo.signal(Signal::TERM);
+        client.expect_close(1001).await;
+        let (status, said) = echo.ended();
+        assert_eq!(status.code(), Some(0), "{said}");
+        let took = begun.elapsed();
+        assert!(took > Duration::from_millis(200), "{took:?}");
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    });
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    within(async || {
+        for second in [Signal::TERM, Signal::INT] {
+            let mut echo = Echo::start(&[]);
+            let mut client = RawClient::open(echo.addr()).await;
+            echo.signal(Signal::TERM);
+            client.expect_close(1001).await;
+            let begun = Instant::now();
+            echo.signal(second);
+            let (status, said) = echo.ended();
+            let took = begun.elapsed();
+            assert!(took < Duration::from_secs(2), "{took:?}");
+            assert_ne!(status.code(), Some(0), "it did not drain: {said}");
+        }
+    });
+}
+
+#[test]
+fn many_connections_are_served_by_many_threads() {
+    within(async || {
+        let mut echo = Echo::start(&[("WSWORKER_THREADS", "4")]);
+        let addr = echo.addr();
+        let mut clients = Vec::new();
+        for _ in 0..64 {
+            clients.push(RawClient::open(addr).await);
+        }
+        for (i, client) in clients.iter_mut().enumerate() {
+            client.send(Frame::text(format!("client {i}"))).await;
+        }
+        for (i, client) in clients.iter_mut().enumerate() {
+            client.expect_text(&format!("client {i}")).await;
+        }
+        for client in clients {
+            client.close().await;
+        }
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_memory_is_reserved_for_bytes_that_have_not_come() {
+    within(async || {
+        let mut echo = Echo::start(&[("WSWORKER_MAX_MESSAGE", "64MiB"), ("WSWORKER_THREADS", "1")]);
+        let addr = echo.addr();
+        let mut client = RawClient::open(addr).await;
+        client.send(Frame::text("warm")).await;
+        client.expect_text("warm").await;
+        let before = echo.status_kib("VmSize:");
+        let announced = Frame::binary([0; 1000]).announcing(60 << 20);
+        let mut held = Vec::new();
+        for _ in 0..50 {
+            let mut client = RawClient::open(addr).await;
+            client.send(announced.clone()).await;
+            // It has read the frame's start when it answers this one.
+            held.push(client);
+        }
+        client.send(Frame::text("after them")).await;
+        client.expect_text("after them").await;
+        let grown = echo.status_kib("VmSize:").saturating_sub(before);
+        println!("{grown} KiB for 50 connections");
+        assert!(grown < 60 * 1024, "{grown} KiB for 50 announced frames");
+    });
+}

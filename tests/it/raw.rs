@@ -1,0 +1,713 @@
+//! A WebSocket client written by hand, that can say every wrong thing.
+//! Does not use the crate under test: a server must not be tested with itself.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use tokio::time::timeout;
+
+/// How long the server may take for any one thing before that is a failure.
+pub const DEADLINE: Duration = Duration::from_secs(5);
+
+/// A pause in which nothing happens proves that nothing will.
+pub const QUIET: Duration = Duration::from_millis(250);
+
+/// The key of RFC 6455 §1.3, and what answers it.
+pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// One connection. Reading and writing are two fields, so that a test can do
+/// both at a time. Dropping it drops the TCP connection.
+pub struct RawClient {
+    pub reader: Reader,
+    pub writer: Writer,
+    host: String,
+    local: Option<SocketAddr>,
+}
+
+pub struct Reader {
+    half: ReadHalf<Box<dyn Io>>,
+    received: Vec<u8>,
+    consumed: usize,
+}
+
+pub struct Writer {
+    half: WriteHalf<Box<dyn Io>>,
+}
+
+impl RawClient {
+    pub async fn connect(addr: SocketAddr) -> RawClient {
+        let stream = timeout(DEADLINE, TcpStream::connect(addr)).await;
+        let stream = stream.expect("connecting hangs").expect("connecting fails");
+        RawClient::from_tcp(stream, addr)
+    }
+
+    /// With kernel buffers so small that it soon shows when nobody reads.
+    pub async fn connect_narrow(addr: SocketAddr) -> RawClient {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        socket.set_send_buffer_size(16 * 1024).unwrap();
+        let stream = timeout(DEADLINE, socket.connect(addr)).await;
+        RawClient::from_tcp(stream.expect("connecting hangs").unwrap(), addr)
+    }
+
+    /// From another address of this machine.
+    pub async fn connect_from(ip: IpAddr, addr: SocketAddr) -> RawClient {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(ip, 0)).unwrap();
+        let stream = timeout(DEADLINE, socket.connect(addr)).await;
+        RawClient::from_tcp(stream.expect("connecting hangs").unwrap(), addr)
+    }
+
+    pub async fn connect_unix(path: &Path) -> RawClient {
+        let stream = timeout(DEADLINE, UnixStream::connect(path)).await;
+        let stream = stream.expect("connecting hangs").expect("connecting fails");
+        RawClient::new(Box::new(stream), "localhost".into(), None)
+    }
+
+    /// Connected, and through the opening handshake.
+    pub async fn open(addr: SocketAddr) -> RawClient {
+        RawClient::open_at(addr, "/").await
+    }
+
+    pub async fn open_at(addr: SocketAddr, path: &str) -> RawClient {
+        let mut client = RawClient::connect(addr).await;
+        client.handshake_at(path, &[]).await;
+        client
+    }
+
+    fn from_tcp(stream: TcpStream, addr: SocketAddr) -> RawClient {
+        stream.set_nodelay(true).unwrap();
+        let local = stream.local_addr().unwrap();
+        RawClient::new(Box::new(stream), addr.to_string(), Some(local))
+    }
+
+    fn new(stream: Box<dyn Io>, host: String, local: Option<SocketAddr>) -> RawClient {
+        let (read, write) = tokio::io::split(stream);
+        let reader = Reader {
+            half: read,
+            received: Vec::new(),
+            consumed: 0,
+        };
+        let writer = Writer { half: write };
+        RawClient {
+            reader,
+            writer,
+            host,
+            local,
+        }
+    }
+
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local.expect("a TCP connection")
+    }
+
+    /// What a `Host` header to this server holds.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// A valid upgrade request to this server, to be changed.
+    pub fn upgrade(&self) -> Head {
+        Head::upgrade("/", &self.host)
+    }
+
+    pub async fn handshake(&mut self, extra: &[(&str, &str)]) -> Response {
+        self.handshake_at("/", extra).await
+    }
+
+    /// Sends a valid upgrade with these headers too, and wants a valid 101.
+    pub async fn handshake_at(&mut self, path: &str, extra: &[(&str, &str)]) -> Response {
+        let mut head = Head::upgrade(path, &self.host);
+        for (name, value) in extra {
+            head = head.with(name, value);
+        }
+        self.send_raw(head.encode()).await;
+        let response = self.read_response().await;
+        response.assert_upgraded();
+        response
+    }
+
+    pub async fn send_raw(&mut self, bytes: impl AsRef<[u8]>) {
+        self.writer.send_raw(bytes).await;
+    }
+
+    pub async fn send(&mut self, frame: Frame) {
+        self.writer.send_raw(frame.encode()).await;
+    }
+
+    pub async fn send_all(&mut self, frames: impl IntoIterator<Item = Frame>) {
+        self.writer.send_raw(encode_all(frames)).await;
+    }
+
+    pub async fn read_response(&mut self) -> Response {
+        self.reader.read_response().await
+    }
+
+    pub async fn read_frame(&mut self) -> Received {
+        self.reader.read_frame().await
+    }
+
+    pub async fn expect_text(&mut self, text: &str) {
+        let frame = self.read_frame().await;
+        assert_eq!((frame.opcode, frame.fin), (TEXT, true), "{frame:?}");
+        assert_eq!(frame.text(), text);
+    }
+
+    pub async fn expect_binary(&mut self, bytes: &[u8]) {
+        let frame = self.read_frame().await;
+        assert_eq!((frame.opcode, frame.fin), (BINARY, true), "{frame:?}");
+        assert!(frame.payload == bytes, "another payload came back");
+    }
+
+    pub async fn expect_ping(&mut self) -> Vec<u8> {
+        let frame = self.read_frame().await;
+        assert_eq!(frame.opcode, PING, "wanted a ping, got {frame:?}");
+        frame.payload
+    }
+
+    pub async fn expect_pong(&mut self, payload: &[u8]) {
+        let frame = self.read_frame().await;
+        assert_eq!(frame.opcode, PONG, "wanted a pong, got {frame:?}");
+        assert_eq!(frame.payload, payload);
+    }
+
+    /// Wants a Close with this code next; gives its reason.
+    pub async fn expect_close(&mut self, code: u16) -> String {
+        let frame = self.read_frame().await;
+        assert_eq!(frame.opcode, CLOSE, "wanted a Close, got {frame:?}");
+        assert_eq!(frame.close_code(), Some(code), "{frame:?}");
+        String::from_utf8(frame.payload[2..].to_vec()).expect("the reason is UTF-8")
+    }
+
+    /// Wants a Close without a code next: `88 00`.
+    pub async fn expect_empty_close(&mut self) {
+        let frame = self.read_frame().await;
+        assert_eq!((frame.opcode, frame.payload.as_slice()), (CLOSE, &[][..]));
+    }
+
+    /// Wants the connection to end, by FIN or by RST, with nothing more on it.
+    pub async fn expect_eof(&mut self) {
+        self.reader.expect_eof().await;
+    }
+
+    /// Wants the connection to end by FIN with nothing more on it.
+    pub async fn expect_clean_eof(&mut self) {
+        let end = self.reader.end().await;
+        assert!(end.is_ok(), "wanted a FIN, got {end:?}");
+    }
+
+    /// Wants nothing to come for a moment.
+    pub async fn expect_quiet(&mut self) {
+        self.reader.expect_quiet(QUIET).await;
+    }
+
+    /// The closing handshake, begun here.
+    pub async fn close(mut self) {
+        self.send(Frame::close(1000, "")).await;
+        self.expect_close(1000).await;
+        self.expect_eof().await;
+    }
+}
+
+impl Writer {
+    pub async fn send_raw(&mut self, bytes: impl AsRef<[u8]>) {
+        let wrote = timeout(DEADLINE, self.half.write_all(bytes.as_ref())).await;
+        wrote
+            .expect("the server takes no more bytes")
+            .expect("writing fails");
+    }
+
+    /// As far as the server takes it: stops after 400 ms without progress, or
+    /// at the connection's end. Gives how many bytes went.
+    pub async fn send_until_stalled(&mut self, bytes: &[u8]) -> usize {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            let write = self.half.write(&bytes[sent..]);
+            match timeout(Duration::from_millis(400), write).await {
+                Ok(Ok(n)) => sent += n,
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        sent
+    }
+
+    /// A write that may find the connection gone.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        let wrote = timeout(DEADLINE, self.half.write_all(bytes.as_ref())).await;
+        wrote.expect("the server takes no more bytes").is_ok()
+    }
+
+    /// FIN: this side sends no more, and still reads.
+    pub async fn shutdown(&mut self) {
+        self.half.shutdown().await.unwrap();
+    }
+}
+
+impl Reader {
+    pub async fn read_response(&mut self) -> Response {
+        let end = loop {
+            let text = self.unread();
+            if let Some(at) = text.windows(4).position(|w| w == b"\r\n\r\n") {
+                break at + 4;
+            }
+            let n = self.fill("a response head").await.unwrap_or(0);
+            let so_far = String::from_utf8_lossy(self.unread()).into_owned();
+            assert!(n > 0, "the connection ended in a response head: {so_far:?}");
+        };
+        let head = String::from_utf8(self.take(end)).expect("a response head is ASCII");
+        let mut response = Response::parse(&head);
+        response.body = self.read_body(&response).await;
+        response
+    }
+
+    async fn read_body(&mut self, response: &Response) -> Vec<u8> {
+        if matches!(response.status, 101 | 204 | 304) {
+            return Vec::new();
+        }
+        let length = response.header("content-length");
+        let length = length.expect("the test client reads only bodies with a length");
+        let length: usize = length.parse().expect("a length is a number");
+        while self.unread().len() < length {
+            let n = self.fill("a response body").await.unwrap_or(0);
+            assert!(n > 0, "the connection ended in a response body");
+        }
+        self.take(length)
+    }
+
+    pub async fn read_frame(&mut self) -> Received {
+        loop {
+            if let Some((frame, used)) = Received::parse(self.unread()) {
+                self.consumed += used;
+                frame.assert_legal_from_a_server();
+                return frame;
+            }
+            let n = self.fill("a frame").await;
+            let rest = self.unread();
+            assert!(
+                matches!(n, Ok(1..)),
+                "wanted a frame, the connection ended ({n:?}) with {rest:x?}"
+            );
+        }
+    }
+
+    pub async fn expect_eof(&mut self) {
+        if let Err(kind) = self.end().await {
+            assert_eq!(kind, ErrorKind::ConnectionReset);
+        }
+    }
+
+    pub async fn expect_quiet(&mut self, time: Duration) {
+        let rest = self.unread();
+        assert!(rest.is_empty(), "wanted nothing, got {rest:x?}");
+        let mut byte = [0];
+        if let Ok(read) = timeout(time, self.half.read(&mut byte)).await {
+            panic!("wanted nothing, got {read:?} ({byte:x?})");
+        }
+    }
+
+    /// Everything up to the connection's end.
+    pub async fn read_to_end(&mut self) -> Vec<u8> {
+        while self.fill("the connection's end").await.unwrap_or(0) > 0 {}
+        self.take(self.unread().len())
+    }
+
+    /// One byte straight off the socket: what follows it stays in the kernel,
+    /// so that a drop is a RST instead of a FIN.
+    pub async fn read_one_byte(&mut self) -> u8 {
+        assert!(self.unread().is_empty());
+        let byte = timeout(DEADLINE, self.half.read_u8()).await;
+        byte.expect("nothing came").expect("reading fails")
+    }
+
+    /// The next byte, or none at the connection's end.
+    pub async fn read_one_byte_or_end(&mut self) -> Option<u8> {
+        if self.unread().is_empty() && self.fill("a byte").await.unwrap_or(0) == 0 {
+            return None;
+        }
+        Some(self.take(1)[0])
+    }
+
+    async fn end(&mut self) -> Result<(), ErrorKind> {
+        let n = self.fill("the connection's end").await;
+        let rest = self.unread();
+        assert!(rest.is_empty(), "wanted the end, got {rest:x?}");
+        n.map(|_| ())
+    }
+
+    async fn fill(&mut self, wanted: &str) -> Result<usize, ErrorKind> {
+        if self.consumed > 64 * 1024 {
+            self.received.drain(..self.consumed);
+            self.consumed = 0;
+        }
+        let mut chunk = [0; 16 * 1024];
+        match timeout(DEADLINE, self.half.read(&mut chunk)).await {
+            Ok(Ok(n)) => {
+                self.received.extend_from_slice(&chunk[..n]);
+                Ok(n)
+            }
+            Ok(Err(error)) => Err(error.kind()),
+            Err(_) => panic!(
+                "waited {DEADLINE:?} for {wanted}; so far there is {:x?}",
+                self.unread()
+            ),
+        }
+    }
+
+    fn unread(&self) -> &[u8] {
+        &self.received[self.consumed..]
+    }
+
+    fn take(&mut self, n: usize) -> Vec<u8> {
+        let taken = self.unread()[..n].to_vec();
+        self.consumed += n;
+        taken
+    }
+}
+
+/// A request's head, valid until a test changes it.
+#[derive(Clone)]
+pub struct Head {
+    line: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Head {
+    pub fn get(path: &str, host: &str) -> Head {
+        Head {
+            line: format!("GET {path} HTTP/1.1"),
+            headers: vec![("Host".into(), host.into())],
+        }
+    }
+
+    pub fn upgrade(path: &str, host: &str) -> Head {
+        Head::get(path, host)
+            .with("Upgrade", "websocket")
+            .with("Connection", "Upgrade")
+            .with("Sec-WebSocket-Key", KEY)
+            .with("Sec-WebSocket-Version", "13")
+    }
+
+    pub fn line(mut self, line: &str) -> Head {
+        self.line = line.into();
+        self
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Head {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Head {
+        self.headers.retain(|(n, _)| n != name);
+        self
+    }
+
+    pub fn replace(mut self, name: &str, value: &str) -> Head {
+        for header in &mut self.headers {
+            if header.0 == name {
+                header.1 = value.into();
+            }
+        }
+        self
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        let mut text = format!("{}\r\n", self.line);
+        for (name, value) in &self.headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        text += "\r\n";
+        text.into_bytes()
+    }
+}
+
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    fn parse(head: &str) -> Response {
+        let mut lines = head.split("\r\n");
+        let status_line = lines.next().unwrap();
+        let mut words = status_line.splitn(3, ' ');
+        assert_eq!(words.next(), Some("HTTP/1.1"), "{status_line:?}");
+        let status = words.next().and_then(|s| s.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("no status in {status_line:?}"));
+        let headers = lines.take_while(|line| !line.is_empty()).map(|line| {
+            let (name, value) = line.split_once(':').expect("a header has a colon");
+            (name.to_ascii_lowercase(), value.trim().to_owned())
+        });
+        Response {
+            status,
+            headers: headers.collect(),
+            body: Vec::new(),
+        }
+    }
+
+    /// The header's value; a failure if it is there twice.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(n, _)| n == name);
+        let value = values.next().map(|(_, v)| v.as_str());
+        assert!(values.next().is_none(), "{name} is there twice: {self:?}");
+        value
+    }
+
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
+        let value = self.header(name).unwrap_or_default();
+        value
+            .split(',')
+            .any(|t| t.trim().eq_ignore_ascii_case(token))
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("the body is UTF-8")
+    }
+
+    /// RFC 6455 §4.2.2.
+    pub fn assert_upgraded(&self) {
+        assert_eq!(self.status, 101, "{self:?}: {}", self.text());
+        assert!(self.has_token("upgrade", "websocket"), "{self:?}");
+        assert!(self.has_token("connection", "upgrade"), "{self:?}");
+        assert_eq!(self.header("sec-websocket-accept"), Some(ACCEPT));
+        assert_eq!(self.header("content-length"), None, "RFC 9110 §8.6");
+        assert_eq!(self.header("transfer-encoding"), None, "RFC 9112 §6.1");
+    }
+}
+
+pub const CONTINUATION: u8 = 0;
+pub const TEXT: u8 = 1;
+pub const BINARY: u8 = 2;
+pub const CLOSE: u8 = 8;
+pub const PING: u8 = 9;
+pub const PONG: u8 = 10;
+
+/// A frame to send; every bit of it can be set wrong.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    fin: bool,
+    rsv: u8,
+    opcode: u8,
+    mask: Option<[u8; 4]>,
+    length: Length,
+    payload: Vec<u8>,
+}
+
+/// How a header says the payload's length.
+#[derive(Clone, Copy, Debug)]
+enum Length {
+    Shortest,
+    In16Bits,
+    In64Bits,
+    /// In 64 bits, and not the payload's own.
+    Announced(u64),
+}
+
+impl Frame {
+    pub fn new(opcode: u8, payload: impl AsRef<[u8]>) -> Frame {
+        Frame {
+            fin: true,
+            rsv: 0,
+            opcode,
+            mask: Some([0x37, 0xfa, 0x21, 0x3d]),
+            length: Length::Shortest,
+            payload: payload.as_ref().to_vec(),
+        }
+    }
+
+    pub fn text(payload: impl AsRef<[u8]>) -> Frame {
+        Frame::new(TEXT, payload)
+    }
+
+    pub fn binary(payload: impl AsRef<[u8]>) -> Frame {
+        Frame::new(BINARY, payload)
+    }
+
+    pub fn continuation(payload: impl AsRef<[u8]>) -> Frame {
+        Frame::new(CONTINUATION, payload)
+    }
+
+    pub fn ping(payload: impl AsRef<[u8]>) -> Frame {
+        Frame::new(PING, payload)
+    }
+
+    pub fn pong(payload: impl AsRef<[u8]>) -> Frame {
+        Frame::new(PONG, payload)
+    }
+
+    pub fn close(code: u16, reason: impl AsRef<[u8]>) -> Frame {
+        let mut payload = code.to_be_bytes().to_vec();
+        payload.extend_from_slice(reason.as_ref());
+        Frame::new(CLOSE, payload)
+    }
+
+    pub fn close_empty() -> Frame {
+        Frame::new(CLOSE, b"")
+    }
+
+    /// FIN is not set: more fragments follow.
+    pub fn unfinished(mut self) -> Frame {
+        self.fin = false;
+        self
+    }
+
+    /// Bits 4, 2, 1 are RSV1, RSV2, RSV3.
+    pub fn rsv(mut self, bits: u8) -> Frame {
+        self.rsv = bits;
+        self
+    }
+
+    pub fn unmasked(mut self) -> Frame {
+        self.mask = None;
+        self
+    }
+
+    pub fn mask(mut self, mask: [u8; 4]) -> Frame {
+        self.mask = Some(mask);
+        self
+    }
+
+    pub fn length_in_16_bits(mut self) -> Frame {
+        self.length = Length::In16Bits;
+        self
+    }
+
+    pub fn length_in_64_bits(mut self) -> Frame {
+        self.length = Length::In64Bits;
+        self
+    }
+
+    /// The header says this length; what follows it is only the payload.
+    pub fn announcing(mut self, length: u64) -> Frame {
+        self.length = Length::Announced(length);
+        self
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        let mask_bit = if self.mask.is_some() { 0x80 } else { 0 };
+        let n = self.payload.len();
+        let mut out = Vec::with_capacity(n + 14);
+        out.push(u8::from(self.fin) << 7 | self.rsv << 4 | self.opcode);
+        match self.length {
+            Length::Shortest if n < 126 => out.push(mask_bit | n as u8),
+            Length::Announced(length) if length < 126 => out.push(mask_bit | length as u8),
+            Length::Shortest if n < 65_536 => push_16(&mut out, mask_bit, n as u16),
+            Length::In16Bits => push_16(&mut out, mask_bit, n as u16),
+            Length::Announced(length) if length < 65_536 => {
+                push_16(&mut out, mask_bit, length as u16);
+            }
+            Length::Shortest | Length::In64Bits => push_64(&mut out, mask_bit, n as u64),
+            Length::Announced(length) => push_64(&mut out, mask_bit, length),
+        }
+        out.extend_from_slice(self.mask.as_ref().map_or(&[][..], |m| m));
+        let mask = self.mask.unwrap_or_default();
+        let masked = self.payload.iter().enumerate();
+        out.extend(masked.map(|(i, byte)| byte ^ mask[i % 4]));
+        out
+    }
+}
+
+/// The frames' bytes one after the other: one packet, if it is small.
+pub fn encode_all(frames: impl IntoIterator<Item = Frame>) -> Vec<u8> {
+    frames.into_iter().flat_map(|f| f.encode()).collect()
+}
+
+fn push_16(out: &mut Vec<u8>, mask_bit: u8, length: u16) {
+    out.push(mask_bit | 126);
+    out.extend_from_slice(&length.to_be_bytes());
+}
+
+fn push_64(out: &mut Vec<u8>, mask_bit: u8, length: u64) {
+    out.push(mask_bit | 127);
+    out.extend_from_slice(&length.to_be_bytes());
+}
+
+/// A frame that the server sent.
+pub struct Received {
+    pub fin: bool,
+    pub rsv: u8,
+    pub opcode: u8,
+    pub masked: bool,
+    pub payload: Vec<u8>,
+    header: usize,
+}
+
+impl Received {
+    /// The first frame in these bytes and how many it takes, if it is whole.
+    fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
+        let (&first, &second) = (bytes.first()?, bytes.get(1)?);
+        let (length, mut header) = match second & 0x7f {
+            126 => (be(bytes.get(2..4)?), 4),
+            127 => (be(bytes.get(2..10)?), 10),
+            n => (u64::from(n), 2),
+        };
+        let masked = second & 0x80 != 0;
+        header += if masked { 4 } else { 0 };
+        let end = header + usize::try_from(length).expect("a length that fits");
+        let frame = Received {
+            fin: first & 0x80 != 0,
+            rsv: first >> 4 & 7,
+            opcode: first & 0xf,
+            masked,
+            payload: bytes.get(header..end)?.to_vec(),
+            header,
+        };
+        Some((frame, end))
+    }
+
+    /// What holds for each frame that a server may send without an extension.
+    fn assert_legal_from_a_server(&self) {
+        assert!(!self.masked, "§5.1, a server does not mask: {self:?}");
+        assert_eq!(self.rsv, 0, "§5.2, no extension was agreed: {self:?}");
+        let shortest = match self.payload.len() {
+            0..126 => 2,
+            126..65_536 => 4,
+            _ => 10,
+        };
+        assert_eq!(self.header, shortest, "§5.2, the shortest form: {self:?}");
+        match self.opcode {
+            CONTINUATION | TEXT | BINARY => {}
+            CLOSE | PING | PONG => {
+                assert!(self.fin, "§5.5, control frames are whole: {self:?}");
+                assert!(self.payload.len() <= 125, "§5.5: {self:?}");
+                assert!(self.opcode != CLOSE || self.payload.len() != 1, "§5.5.1");
+            }
+            _ => panic!("§5.2, no such opcode: {self:?}"),
+        }
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.payload).expect("§5.6, a text is UTF-8")
+    }
+
+    pub fn close_code(&self) -> Option<u16> {
+        self.payload.get(..2).map(|code| be(code) as u16)
+    }
+}
+
+impl std::fmt::Debug for Received {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let start = &self.payload[..self.payload.len().min(64)];
+        f.debug_struct("Received")
+            .field("fin", &self.fin)
+            .field("rsv", &self.rsv)
+            .field("opcode", &self.opcode)
+            .field("length", &self.payload.len())
+            .field("payload", &String::from_utf8_lossy(start))
+            .finish()
+    }
+}
+
+fn be(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |n, &byte| n << 8 | u64::from(byte))
+}

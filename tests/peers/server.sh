@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# Starts echo servers for the judges, and ends the ones it started.
+# Is sourced by the runners; judges nothing itself.
+
+SERVER_PIDS=()
+
+# An inherited setting would change what is judged.
+unset "${!WSWORKER_@}"
+
+# start_server BINARY LOG [NAME=VALUE...]
+# Sets SERVER_PID and SERVER_ADDR (127.0.0.1:PORT).
+start_server() {
+    local binary=$1 log=$2
+    shift 2
+    [[ -x $binary ]] || {
+        echo "no echo server at $binary: build it with 'cargo build --release --example echo'" >&2
+        return 1
+    }
+    : >"$log"
+    env WSWORKER_ADDR=127.0.0.1:0 "$@" "$binary" >>"$log" 2>&1 </dev/null &
+    SERVER_PID=$!
+    SERVER_PIDS+=("$SERVER_PID")
+
+    local try line
+    for ((try = 0; try < 200; try++)); do
+        # `read` is false for a line that is not finished, so no port is read by halves.
+        while IFS= read -r line; do
+            if [[ $line =~ ws://(127\.0\.0\.1:[0-9]+) ]]; then
+                # shellcheck disable=SC2034 # for the runner
+                SERVER_ADDR=${BASH_REMATCH[1]}
+                return 0
+            fi
+        done <"$log"
+        kill -0 "$SERVER_PID" 2>/dev/null || break
+        sleep 0.05
+    done
+    echo "the server said no 'ws://127.0.0.1:PORT' within 10 s; it said:" >&2
+    cat "$log" >&2
+    return 1
+}
+
+# stop_server PID: asks it to drain. True if it leaves with status 0 within 15 s.
+stop_server() {
+    kill -TERM "$1" 2>/dev/null || echo "server $1 was gone before it was stopped" >&2
+    await_end "$1"
+}
+
+# await_end PID: true if a server that was asked to drain leaves with status 0 within 15 s.
+await_end() {
+    local pid=$1 status=0 try
+    for ((try = 0; try < 300; try++)); do
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.05
+    done
+    if kill -0 "$pid" 2>/dev/null; then
+        echo "server $pid was still there 15 s after SIGTERM" >&2
+        return 1
+    fi
+    wait "$pid" || status=$?
+    ((status == 0)) || echo "server $pid left with status $status, not 0" >&2
+    return "$status"
+}
+
+# For an EXIT trap: ends what is still running.
+kill_servers() {
+    local pid
+    for pid in "${SERVER_PIDS[@]}"; do
+        kill -KILL "$pid" 2>/dev/null || true
+    done
+}

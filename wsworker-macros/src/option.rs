@@ -1,0 +1,204 @@
+//! The syntax of one option: `name = value` or `name("a", "b")`.
+//! Knows no names and no values: `settings` gives them their meaning.
+
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use quote::quote;
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Error, Lit, LitStr, Result};
+
+/// One option as it was written.
+pub(crate) struct Written {
+    pub(crate) name: Ident,
+    form: Form,
+}
+
+enum Form {
+    Bare,
+    /// After `=`, perhaps nothing.
+    Value(TokenStream),
+    /// Between parentheses.
+    List(TokenStream),
+}
+
+impl Written {
+    /// Each option, or what is wrong with it. They are split at the commas first: a mistake in
+    /// one option hides none in the next.
+    pub(crate) fn all(args: TokenStream) -> Vec<Result<Written>> {
+        split(args)
+            .into_iter()
+            .map(|part| match part {
+                Part::Tokens(tokens) => Parser::parse2(read, tokens),
+                Part::Nothing(comma) => {
+                    Err(Error::new(comma, "expected an option before this `,`"))
+                }
+            })
+            .collect()
+    }
+
+    /// The literal after `=`. `usage` shows the whole option as it should be.
+    pub(crate) fn literal(&self, usage: &str) -> Result<Lit> {
+        let name = &self.name;
+        let tokens = match &self.form {
+            Form::Value(tokens) if !tokens.is_empty() => tokens,
+            Form::Value(_) | Form::Bare => {
+                let message = format!("`{name}` needs a value: write `{usage}`");
+                return Err(Error::new(name.span(), message));
+            }
+            Form::List(_) => {
+                let message = format!("`{name}` takes one value: write `{usage}`");
+                return Err(Error::new(name.span(), message));
+            }
+        };
+        let expected = || self.wrong(&format!("expected a literal: write `{usage}`"));
+        let read = |input: ParseStream<'_>| {
+            let literal = input.parse::<Lit>().map_err(|_| expected())?;
+            match input.cursor().token_tree() {
+                None => Ok(literal),
+                Some((next @ TokenTree::Ident(_), _)) => Err(missing_comma(&next)),
+                Some(_) => Err(expected()),
+            }
+        };
+        Parser::parse2(read, tokens.clone())
+    }
+
+    /// What is wrong with the value, under the whole of it.
+    pub(crate) fn wrong(&self, message: &str) -> Error {
+        match &self.form {
+            Form::Value(value) => Error::new_spanned(value, message),
+            Form::Bare | Form::List(_) => Error::new(self.name.span(), message),
+        }
+    }
+
+    /// The strings between the parentheses, at least one.
+    pub(crate) fn strings(&self, usage: &str) -> Result<Vec<LitStr>> {
+        let list = match &self.form {
+            Form::List(list) => list,
+            Form::Value(value) => {
+                let name = &self.name;
+                return Err(Error::new_spanned(
+                    quote!(#name = #value),
+                    format!("`{name}` takes a list in parentheses: write `{usage}`"),
+                ));
+            }
+            Form::Bare => {
+                return Err(Error::new(
+                    self.name.span(),
+                    format!("`{}` needs a list: write `{usage}`", self.name),
+                ));
+            }
+        };
+        let mut strings = Vec::new();
+        let mut mistakes: Option<Error> = None;
+        for part in split(list.clone()) {
+            let string = match part {
+                Part::Tokens(tokens) => string(tokens, usage),
+                Part::Nothing(comma) => Err(Error::new(comma, "expected a string before this `,`")),
+            };
+            match string {
+                Ok(string) => strings.push(string),
+                Err(error) => add(&mut mistakes, error),
+            }
+        }
+        match mistakes {
+            Some(mistakes) => Err(mistakes),
+            None if strings.is_empty() => Err(Error::new(
+                self.name.span(),
+                format!(
+                    "`{}` is empty: write `{usage}`, or remove the option",
+                    self.name
+                ),
+            )),
+            None => Ok(strings),
+        }
+    }
+}
+
+/// Collects mistakes, so that all are reported at once.
+pub(crate) fn add(mistakes: &mut Option<Error>, error: Error) {
+    match mistakes {
+        Some(mistakes) => mistakes.combine(error),
+        None => *mistakes = Some(error),
+    }
+}
+
+fn read(input: ParseStream<'_>) -> Result<Written> {
+    if !input.peek(Ident::peek_any) {
+        let tokens: TokenStream = input.parse()?;
+        return Err(Error::new_spanned(
+            tokens,
+            "expected an option, such as `max_message = \"1 MiB\"`",
+        ));
+    }
+    let name = input.call(Ident::parse_any)?;
+    let form = match input.cursor().token_tree() {
+        None => Form::Bare,
+        Some((TokenTree::Punct(punct), _)) if punct.as_char() == '=' => {
+            input.parse::<TokenTree>()?;
+            Form::Value(input.parse()?)
+        }
+        Some((TokenTree::Group(group), _)) if group.delimiter() == Delimiter::Parenthesis => {
+            input.parse::<TokenTree>()?;
+            if let Some((next, _)) = input.cursor().token_tree() {
+                return Err(missing_comma(&next));
+            }
+            Form::List(group.stream())
+        }
+        Some((other, _)) => {
+            return Err(Error::new(
+                other.span(),
+                format!("expected `=`, `(` or `,` after `{name}`"),
+            ));
+        }
+    };
+    Ok(Written { name, form })
+}
+
+fn string(tokens: TokenStream, usage: &str) -> Result<LitStr> {
+    Parser::parse2(
+        |input: ParseStream<'_>| match input.parse::<LitStr>() {
+            Ok(string) => match input.cursor().token_tree() {
+                Some((next, _)) => Err(missing_comma(&next)),
+                None => Ok(string),
+            },
+            Err(_) => {
+                let tokens: TokenStream = input.parse()?;
+                Err(Error::new_spanned(
+                    tokens,
+                    format!("expected a string, as in `{usage}`"),
+                ))
+            }
+        },
+        tokens,
+    )
+}
+
+fn missing_comma(next: &TokenTree) -> Error {
+    Error::new(next.span(), "expected `,` before this")
+}
+
+enum Part {
+    Tokens(TokenStream),
+    /// Nothing before this comma.
+    Nothing(Span),
+}
+
+/// The parts between the commas; one comma may end the list.
+fn split(tokens: TokenStream) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut part = Vec::new();
+    for token in tokens {
+        match &token {
+            TokenTree::Punct(punct) if punct.as_char() == ',' => parts.push(if part.is_empty() {
+                Part::Nothing(token.span())
+            } else {
+                Part::Tokens(part.drain(..).collect())
+            }),
+            _ => part.push(token),
+        }
+    }
+    if !part.is_empty() {
+        parts.push(Part::Tokens(part.into_iter().collect()));
+    }
+    parts
+}

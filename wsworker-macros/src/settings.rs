@@ -1,0 +1,183 @@
+//! The options' names, and what each of them takes.
+//! Does not read values itself: `size`, `time`, `text` and `origin` do.
+
+use proc_macro2::TokenStream;
+use syn::{Error, Lit, Path, Result};
+
+use crate::option::{Written, add};
+use crate::{origin, size, text, time};
+
+/// What the attribute said, checked. `None` is "not said".
+#[derive(Default)]
+pub(crate) struct Settings {
+    /// In bytes.
+    pub(crate) max_message: Option<u64>,
+    /// In bytes.
+    pub(crate) max_buffered: Option<u64>,
+    pub(crate) slow: Option<Slow>,
+    /// In milliseconds.
+    pub(crate) idle_timeout: Option<u64>,
+    /// In milliseconds.
+    pub(crate) handshake_timeout: Option<u64>,
+    pub(crate) protocols: Option<Vec<String>>,
+    pub(crate) origins: Option<Vec<String>>,
+    pub(crate) krate: Option<Path>,
+    /// Everything that was wrong.
+    pub(crate) mistakes: Option<Error>,
+}
+
+/// What a broadcast does with a peer whose queue is full.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Slow {
+    Close,
+    Drop,
+}
+
+impl Settings {
+    pub(crate) fn parse(args: TokenStream) -> Settings {
+        let mut settings = Settings::default();
+        let mut seen = Vec::new();
+        for option in Written::all(args) {
+            let result = option.and_then(|option| {
+                let name = option.name.to_string();
+                let usage = usage(&option)?;
+                if seen.contains(&name) {
+                    return Err(twice(&option, usage));
+                }
+                seen.push(name);
+                settings.set(&option, usage)
+            });
+            if let Err(error) = result {
+                add(&mut settings.mistakes, error);
+            }
+        }
+        settings
+    }
+
+    fn set(&mut self, option: &Written, usage: &str) -> Result<()> {
+        let name = option.name.to_string();
+        match name.as_str() {
+            "max_message" => {
+                self.max_message = Some(size::parse(option, usage, size::MAX_MESSAGE)?);
+            }
+            "max_buffered" => {
+                self.max_buffered = Some(size::parse(option, usage, size::MAX_BUFFERED)?);
+            }
+            "slow" => self.slow = Some(slow(option, usage)?),
+            "idle_timeout" => self.idle_timeout = Some(time::parse(option, usage)?),
+            "handshake_timeout" => self.handshake_timeout = Some(time::parse(option, usage)?),
+            "protocols" => self.protocols = Some(list(option, usage, text::check_token)?),
+            "origins" => self.origins = Some(list(option, usage, origin::check)?),
+            "crate" => self.krate = Some(path(option, usage)?),
+            _ => unreachable!("`usage` knows every option"),
+        }
+        Ok(())
+    }
+}
+
+/// The option as it should be written, or that there is no such option.
+fn usage(option: &Written) -> Result<&'static str> {
+    let name = option.name.to_string();
+    if let Some((_, usage)) = OPTIONS.iter().find(|(known, _)| name == *known) {
+        return Ok(usage);
+    }
+    let known = OPTIONS.map(|(known, _)| format!("`{known}`")).join(", ");
+    if ON_THE_SERVER.contains(&name.as_str()) {
+        let message =
+            format!("`{name}` is set on the server: write `Server::new(...).{name}(...)`");
+        return Err(Error::new(option.name.span(), message));
+    }
+    let mut message =
+        if let Some(like) = text::closest(&name, OPTIONS.iter().map(|(known, _)| *known)) {
+            format!("unknown option `{name}`, did you mean `{like}`?")
+        } else {
+            format!("unknown option `{name}`")
+        };
+    message += &format!("\nexpected one of {known}");
+    Err(Error::new(option.name.span(), message))
+}
+
+fn twice(option: &Written, usage: &str) -> Error {
+    let name = &option.name;
+    let advice = if usage.contains('=') {
+        "keep one"
+    } else {
+        "put everything in one list"
+    };
+    Error::new(name.span(), format!("`{name}` is set twice: {advice}"))
+}
+
+fn slow(option: &Written, usage: &str) -> Result<Slow> {
+    let choice = match option.literal(usage)? {
+        Lit::Str(choice) => choice.value(),
+        _ => String::new(),
+    };
+    match choice.as_str() {
+        "close" => Ok(Slow::Close),
+        "drop" => Ok(Slow::Drop),
+        _ => Err(option.wrong(
+            "expected `\"close\"` (close a slow peer with 1013) or `\"drop\"` (drop a broadcast \
+             for it)",
+        )),
+    }
+}
+
+/// Strings that pass `check`, without doubles.
+fn list(
+    option: &Written,
+    usage: &str,
+    check: fn(&str) -> std::result::Result<(), String>,
+) -> Result<Vec<String>> {
+    let mut values = Vec::new();
+    let mut mistakes = None;
+    for string in option.strings(usage)? {
+        let value = string.value();
+        if let Err(message) = check(&value) {
+            add(&mut mistakes, Error::new(string.span(), message));
+        } else if values.contains(&value) {
+            let message = format!("`{value}` is listed twice: keep one");
+            add(&mut mistakes, Error::new(string.span(), message));
+        } else {
+            values.push(value);
+        }
+    }
+    mistakes.map_or(Ok(values), Err)
+}
+
+fn path(option: &Written, usage: &str) -> Result<Path> {
+    let path = match option.literal(usage)? {
+        Lit::Str(path) => path.parse_with(Path::parse_mod_style).ok(),
+        _ => None,
+    };
+    path.ok_or_else(|| {
+        option.wrong(
+            "expected a path in a string, such as `\"crate::framework\"` or `\"::wsworker\"`",
+        )
+    })
+}
+
+/// Every option, and how it is written.
+const OPTIONS: [(&str, &str); 8] = [
+    ("max_message", r#"max_message = "1 MiB""#),
+    ("max_buffered", r#"max_buffered = "1 MiB""#),
+    ("slow", r#"slow = "close""#),
+    ("idle_timeout", r#"idle_timeout = "2m""#),
+    ("handshake_timeout", r#"handshake_timeout = "10s""#),
+    ("protocols", r#"protocols("chat.v1")"#),
+    ("origins", r#"origins("https://a.example")"#),
+    ("crate", r#"crate = "path::to::wsworker""#),
+];
+
+/// What belongs to a deployment rather than to a worker, and is a method of `Server` only.
+const ON_THE_SERVER: [&str; 10] = [
+    "accept_any_origin",
+    "bind",
+    "close_timeout",
+    "drain_timeout",
+    "frame_timeout",
+    "max_connections",
+    "max_connections_per_address",
+    "max_header_size",
+    "trusted_proxies",
+    "var",
+];

@@ -1,0 +1,5 @@
+//! What the code that `#[worker]` generates refers to. No part of the public
+//! interface: it may change with every release.
+
+pub use crate::connection::Slow;
+pub use crate::worker::{Annotated, Entry, Options, entrypoint};

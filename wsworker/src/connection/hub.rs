@@ -1,0 +1,140 @@
+//! What the connections of one thread share: limits, surroundings, the clock
+//! and the list of the living. Does not accept or read anything.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+
+use super::handle::Handle;
+use super::wheel::{Key, Wheel};
+use crate::env::Env;
+use crate::protocol::close::{CloseCode, ClosePayload};
+
+/// Limits of every connection of a server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Bytes of a message.
+    pub(crate) max_message: usize,
+    /// Bytes that wait to be sent.
+    pub(crate) max_buffered: usize,
+    /// What a broadcast does with a full socket.
+    pub(crate) slow: Slow,
+    /// A peer that is silent for so long is gone.
+    pub(crate) idle_timeout: Duration,
+    /// A frame must be whole within this time, or bring 64 KiB in it.
+    pub(crate) frame_timeout: Duration,
+    /// How long a Close may take to be answered, by either side.
+    pub(crate) close_timeout: Duration,
+}
+
+/// What a broadcast does with a socket whose queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Slow {
+    /// Closes it with 1013, try again later.
+    #[default]
+    Close,
+    /// Drops that message for it.
+    Drop,
+}
+
+/// One for each thread of a server, or for each server in a user's runtime.
+pub(crate) struct Hub {
+    pub(super) limits: Limits,
+    pub(super) env: Env,
+    epoch: Instant,
+    /// Ticks since `epoch`, as of the last beat.
+    now: AtomicU32,
+    wheel: Mutex<Wheel<Arc<Handle>>>,
+    /// Rung when the first connection comes.
+    populated: Notify,
+}
+
+impl Hub {
+    pub(crate) fn new(limits: Limits, env: Env) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            env,
+            epoch: Instant::now(),
+            now: AtomicU32::new(0),
+            wheel: Mutex::new(Wheel::new()),
+            populated: Notify::new(),
+        })
+    }
+
+    /// Beats while there are connections. One for each hub, for its whole life.
+    pub(crate) async fn run(self: Arc<Self>) {
+        loop {
+            if self.len() == 0 {
+                self.populated.notified().await;
+            }
+            sleep(TICK).await;
+            let now = self.clock();
+            self.wheel().advance(now, |handle| handle.wake());
+        }
+    }
+
+    /// Closes every connection in the usual order: Close, answer, end.
+    pub(crate) fn close_all(&self, code: CloseCode, reason: &str) {
+        let handles: Vec<_> = self.wheel().iter().cloned().collect();
+        let payload = ClosePayload::cut(code, reason);
+        for handle in handles {
+            handle.close(&payload);
+        }
+    }
+
+    /// How many connections live.
+    pub(crate) fn len(&self) -> usize {
+        self.wheel().len()
+    }
+
+    /// The tick of the last beat: a load, not a look at the clock.
+    #[inline]
+    pub(super) fn now(&self) -> u32 {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn insert(&self, handle: Arc<Handle>) -> Key {
+        let mut wheel = self.wheel();
+        if wheel.len() == 0 {
+            // Nothing beat while nobody lived.
+            let now = self.clock();
+            wheel.advance(now, |_| {});
+            self.populated.notify_one();
+        }
+        wheel.insert(handle)
+    }
+
+    pub(super) fn set(&self, key: Key, due: u32) {
+        self.wheel().set(key, due);
+    }
+
+    pub(super) fn remove(&self, key: Key) {
+        let removed = self.wheel().remove(key);
+        // Dropped outside the lock: it may be the last handle.
+        drop(removed);
+    }
+
+    /// Looks at the clock, for `now` to show.
+    fn clock(&self) -> u32 {
+        let now = ticks(self.epoch.elapsed());
+        self.now.store(now, Ordering::Relaxed);
+        now
+    }
+
+    fn wheel(&self) -> MutexGuard<'_, Wheel<Arc<Handle>>> {
+        self.wheel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whole ticks in `time`, at least one unless it is zero.
+pub(super) fn ticks(time: Duration) -> u32 {
+    let ticks = time.as_millis().div_ceil(TICK.as_millis());
+    // A year is as good as ever, and leaves room to add.
+    u32::try_from(ticks).map_or(u32::MAX / 4, |ticks| ticks.min(u32::MAX / 4))
+}
+
+/// How exact deadlines are.
+const TICK: Duration = Duration::from_millis(50);

@@ -1,0 +1,249 @@
+//! The one error type of the crate: opaque, sorted by whose fault it is.
+//! Does not decide what happens next; whoever gets it does.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+
+use http::{HeaderMap, StatusCode};
+
+/// What a call of this crate, or a worker's own code, gives back.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of this crate or of a worker's own code.
+///
+/// Opaque on purpose: ask it with [`is_full`](Self::is_full),
+/// [`is_closed`](Self::is_closed) and the like. Every standard error converts
+/// into it, so `?` works in a worker's callbacks. It prints as one readable
+/// chain, with `Debug` too, since `main` may return it.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: Kind,
+    message: Cow<'static, str>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// Sorted by fault: the peer's, the application's, the operator's, the system's.
+#[derive(Debug)]
+enum Kind {
+    /// The peer broke the protocol; the code that its Close deserves.
+    Protocol(u16),
+    /// The request is answered with this status instead of the response.
+    Rejected(StatusCode, Option<Box<HeaderMap>>),
+    /// The socket's queue holds `max_buffered` bytes.
+    Full,
+    /// The socket is closed or closing.
+    Closed,
+    /// A value that the called function does not take.
+    Invalid,
+    /// A worker's code failed.
+    Application,
+    /// A worker's code panicked.
+    Panic,
+    /// A setting is wrong.
+    Config,
+    /// The operating system said no.
+    Io,
+}
+
+impl Error {
+    /// An error of the application's own, with a text for the log.
+    pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(Kind::Application, message, None)
+    }
+
+    /// The socket's queue is full: the peer reads more slowly than we send.
+    /// Nothing was queued; [`WebSocket::ready`](crate::WebSocket::ready) waits for room.
+    pub fn is_full(&self) -> bool {
+        matches!(self.0.kind, Kind::Full)
+    }
+
+    /// The socket is closed, or a Close has been sent or answered on it.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.0.kind, Kind::Closed)
+    }
+
+    /// A value was given that cannot be used: a close code that may not be
+    /// sent, a reason that is too long, a subprotocol that was not offered.
+    pub fn is_invalid(&self) -> bool {
+        matches!(self.0.kind, Kind::Invalid)
+    }
+
+    /// The peer broke RFC 6455 or a limit.
+    pub fn is_protocol(&self) -> bool {
+        matches!(self.0.kind, Kind::Protocol(_))
+    }
+
+    /// A callback panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.0.kind, Kind::Panic)
+    }
+
+    /// A setting is wrong, or there are settings that do not go together.
+    pub fn is_config(&self) -> bool {
+        matches!(self.0.kind, Kind::Config)
+    }
+
+    /// The operating system refused: an address that is taken, a reset.
+    pub fn is_io(&self) -> bool {
+        matches!(self.0.kind, Kind::Io)
+    }
+
+    /// The close code that the peer's violation deserves (RFC 6455 §7.4.1),
+    /// if this is one.
+    pub fn close_code(&self) -> Option<u16> {
+        match self.0.kind {
+            Kind::Protocol(code) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status that answers the request, if this error stands for one:
+    /// what [`Request::upgrade`](crate::Request::upgrade) refuses with.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self.0.kind {
+            Kind::Rejected(status, _) => Some(status),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn protocol(code: u16, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(Kind::Protocol(code), message, None)
+    }
+
+    pub(crate) fn rejected(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(Kind::Rejected(status, None), message, None)
+    }
+
+    pub(crate) fn rejected_with(
+        status: StatusCode,
+        message: impl Into<Cow<'static, str>>,
+        headers: HeaderMap,
+    ) -> Self {
+        let kind = Kind::Rejected(status, Some(Box::new(headers)));
+        Self::with(kind, message, None)
+    }
+
+    pub(crate) fn full(buffered: usize, limit: usize) -> Self {
+        let message = format!("the socket is full: {buffered} bytes wait, the limit is {limit}");
+        Self::with(Kind::Full, message, None)
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::with(Kind::Closed, "the socket is closed", None)
+    }
+
+    pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(Kind::Invalid, message, None)
+    }
+
+    pub(crate) fn panic(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(Kind::Panic, message, None)
+    }
+
+    pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(Kind::Config, message, None)
+    }
+
+    pub(crate) fn io(context: impl Into<Cow<'static, str>>, source: std::io::Error) -> Self {
+        Self::with(Kind::Io, context, Some(Box::new(source)))
+    }
+
+    /// Headers that go with a rejection's status: `Allow`, `Upgrade` and the like.
+    pub(crate) fn rejection_headers(&self) -> Option<&HeaderMap> {
+        match &self.0.kind {
+            Kind::Rejected(_, headers) => headers.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The text without its sources.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    fn with(
+        kind: Kind,
+        message: impl Into<Cow<'static, str>>,
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        let message = message.into();
+        Self(Box::new(Inner {
+            kind,
+            message,
+            source,
+        }))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        let mut source = self.0.source.as_deref().map(|s| s as &dyn StdError);
+        // An application's error shows as itself: its own text leads.
+        let mut separator = if self.0.message.is_empty() { "" } else { ": " };
+        while let Some(error) = source {
+            write!(f, "{separator}{error}")?;
+            separator = ": ";
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// The same chain as `Display`: what `main` prints when it returns an error.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+// `Error` itself is no `std::error::Error`, as with `anyhow`: that is what lets
+// every standard error convert into it.
+impl<E: StdError + Send + Sync + 'static> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self::with(Kind::Application, "", Some(Box::new(error)))
+    }
+}
+
+impl Error {
+    /// The error as a standard one, for code that asks for a
+    /// `Box<dyn std::error::Error + Send + Sync>`.
+    pub fn into_std(self) -> Box<dyn StdError + Send + Sync> {
+        Box::new(Chain(self))
+    }
+}
+
+#[derive(Debug)]
+struct Chain(Error);
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl StdError for Chain {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_as_a_chain() {
+        let io = std::io::Error::other("disk on fire");
+        let error = Error::io("cannot listen on 127.0.0.1:1", io);
+        assert_eq!(
+            format!("{error:?}"),
+            "cannot listen on 127.0.0.1:1: disk on fire"
+        );
+        assert!(error.is_io());
+    }
+
+    #[test]
+    fn a_standard_error_converts_and_leads_with_its_own_text() {
+        let error: Error = "x".parse::<u8>().unwrap_err().into();
+        assert_eq!(error.to_string(), "invalid digit found in string");
+    }
+}

@@ -1,0 +1,96 @@
+//! A valid request for a WebSocket, and the way to its 101.
+//! Does not start the connection: the server does, once the 101 is sent.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::{HeaderValue, StatusCode};
+
+use super::request::Head;
+use super::response::Response;
+use crate::error::{Error, Result};
+use crate::protocol::handshake;
+
+/// A request for a WebSocket that was found valid; [`accept`](Self::accept) answers it.
+/// Dropped without that, it does nothing.
+#[must_use = "the WebSocket opens only if `accept()` is returned from `fetch`"]
+pub struct Upgrade {
+    head: Arc<Head>,
+    accept: HeaderValue,
+    protocol: Option<Box<str>>,
+}
+
+/// What an accepted upgrade leaves for the connection.
+pub(crate) struct Accepted {
+    pub(crate) request: Arc<Head>,
+    pub(crate) protocol: Option<Box<str>>,
+}
+
+impl Upgrade {
+    pub(super) fn new(head: &Arc<Head>) -> Result<Self> {
+        let accept = handshake::validate(&head.method, head.version, &head.headers)?;
+        let offered = handshake::offered(&head.headers)?;
+        let protocol = handshake::choose(&head.protocols, &offered).map(Box::from);
+        Ok(Self {
+            head: head.clone(),
+            accept,
+            protocol,
+        })
+    }
+
+    /// Chooses a subprotocol, over the one that was chosen from the settings:
+    /// the first of [`Server::protocols`](crate::Server::protocols) that was offered.
+    ///
+    /// # Errors
+    /// The client did not offer it. Sent all the same, it would make the client
+    /// fail the connection (RFC 6455 §4.1).
+    pub fn protocol(mut self, name: &str) -> Result<Self> {
+        let offered = self.protocols();
+        if !offered.contains(&name) {
+            let seen = match *offered {
+                [] => "nothing was".to_owned(),
+                _ => format!("offered: {}", offered.join(", ")),
+            };
+            return Err(Error::invalid(format!(
+                "subprotocol '{name}' was not offered by the client; {seen}"
+            )));
+        }
+        self.protocol = Some(name.into());
+        Ok(self)
+    }
+
+    /// The subprotocols that the client offers, in its order of preference.
+    pub fn protocols(&self) -> Vec<&str> {
+        handshake::offered(&self.head.headers).expect("`new` has checked the offers")
+    }
+
+    /// The 101 response. Returned from `fetch` it opens the WebSocket, and the
+    /// worker's callbacks get its events.
+    pub fn accept(self) -> Response {
+        let mut response = http::Response::default();
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.reserve(4);
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept);
+        if let Some(protocol) = &self.protocol {
+            let value = HeaderValue::from_str(protocol).expect("an offered protocol is a token");
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
+        }
+        let accepted = Accepted {
+            request: self.head,
+            protocol: self.protocol,
+        };
+        Response::accepted(response, accepted)
+    }
+}
+
+impl fmt::Debug for Upgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Upgrade");
+        shown.field("path", &self.head.uri.path());
+        shown.field("protocol", &self.protocol).finish()
+    }
+}

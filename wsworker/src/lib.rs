@@ -1,0 +1,57 @@
+//! Real-time servers in the Workers model: a *worker* answers `fetch`, upgrades
+//! a request to a [`WebSocket`], and gets its messages as events.
+//!
+//! ```no_run
+//! use wsworker::prelude::*;
+//!
+//! #[worker]
+//! #[derive(Clone)]
+//! struct Echo;
+//!
+//! impl Worker for Echo {
+//!     async fn on_message(&mut self, ws: &WebSocket, message: Message) -> Result<()> {
+//!         ws.send(message)
+//!     }
+//! }
+//!
+//! fn main() -> Result<()> {
+//!     wsworker::run(Echo) // 127.0.0.1:8787, or WSWORKER_ADDR; Ctrl-C drains
+//! }
+//! ```
+//!
+//! - [`Worker`] is the trait to implement; [`worker`](macro@worker) the attribute
+//!   that goes with it, and where limits can be set.
+//! - [`run`] owns the process: a thread for each core, settings from the
+//!   environment, signals. [`Server`] does the same inside a runtime of your own.
+//! - [`WebSocket`] is what callbacks get: send, close, ask, from any thread.
+//! - Every limit has a documented default; a peer can never make the process
+//!   panic, hang or hold memory without bound.
+
+pub mod prelude;
+
+#[doc(hidden)]
+pub mod __private;
+mod connection;
+mod env;
+mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+mod http;
+mod protocol;
+mod server;
+mod socket;
+mod wire;
+mod worker;
+
+pub use wsworker_macros::worker;
+
+pub use crate::connection::{Slow, State};
+pub use crate::env::Env;
+pub use crate::error::{Error, Result};
+pub use crate::http::{Request, Response, Upgrade};
+pub use crate::protocol::close::{CloseCode, CloseEvent};
+pub use crate::protocol::message::Message;
+pub use crate::server::{Address, Listening, Server, ServerHandle, run};
+pub use crate::socket::{SocketId, WebSocket, broadcast};
+pub use crate::worker::Worker;

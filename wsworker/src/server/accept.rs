@@ -1,0 +1,186 @@
+//! The loop that accepts connections and spreads them over the threads.
+//! Does not speak HTTP but to refuse whoever is one too many.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
+
+use super::address::Listener;
+use super::conn;
+use super::thread::Thread;
+use crate::connection::Stream;
+
+/// Accepts on one listener for ever. Dropped, it closes the listener.
+pub(super) struct Acceptor {
+    listener: Listener,
+    threads: Arc<[Arc<Thread>]>,
+    /// How many more may be told that they are one too many.
+    refusals: Arc<Semaphore>,
+    warned: Option<Instant>,
+}
+
+impl Acceptor {
+    pub(super) fn new(listener: Listener, threads: Arc<[Arc<Thread>]>) -> Self {
+        Self {
+            listener,
+            threads,
+            refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+            warned: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut pause = MIN_PAUSE;
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    pause = MIN_PAUSE;
+                    self.admit(stream, peer);
+                }
+                // The connection died while it waited; the next one is fine.
+                Err(e) if is_the_peers(&e) => {}
+                // Out of descriptors or memory: it stays so until connections end,
+                // and accepting at once would only burn the processor.
+                Err(e) => {
+                    self.warn(&format!("cannot accept connections: {e}"));
+                    sleep(pause).await;
+                    pause = (pause * 2).min(MAX_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: Stream, peer: Option<SocketAddr>) {
+        let thread = self.emptiest();
+        let site = &thread.site;
+        let Some(mut permit) = thread.load.admit() else {
+            self.warn("max_connections is reached: new connections are refused");
+            return self.refuse(stream, UNAVAILABLE);
+        };
+        let ip = peer.map(|peer| peer.ip());
+        if let Some(ip) = ip.filter(|ip| !site.proxies.trusts(Some(*ip))) {
+            match site.counts.admit_address(ip) {
+                Ok(address) => permit.hold(address),
+                Err(_) => return self.refuse(stream, TOO_MANY),
+            }
+        }
+        let thread = thread.clone();
+        if thread.accepts {
+            let served = conn::serve(thread.clone(), stream, peer, permit);
+            thread.runtime.spawn(served);
+            return;
+        }
+        // The other runtime must register it with its own poller.
+        let Ok(moved) = Detached::new(stream) else {
+            return;
+        };
+        thread.runtime.clone().spawn(async move {
+            if let Ok(stream) = moved.attach() {
+                conn::serve(thread, stream, peer, permit).await;
+            }
+        });
+    }
+
+    fn emptiest(&self) -> &Arc<Thread> {
+        let emptiest = self.threads.iter().min_by_key(|thread| thread.load.open());
+        emptiest.expect("a server has a thread")
+    }
+
+    /// Answers, if not too many are being answered so already.
+    fn refuse(&self, stream: Stream, response: &'static [u8]) {
+        if let Ok(permit) = self.refusals.clone().try_acquire_owned() {
+            tokio::spawn(async move {
+                conn::refuse(stream, response).await;
+                drop(permit);
+            });
+        }
+    }
+
+    /// At most once in a while: whoever causes it may go on causing it.
+    fn warn(&mut self, what: &str) {
+        if self.warned.is_some_and(|at| at.elapsed() < QUIET) {
+            return;
+        }
+        self.warned = Some(Instant::now());
+        if tracing::dispatcher::has_been_set() {
+            tracing::warn!("{what}");
+        } else {
+            eprintln!("wsworker: {what}");
+        }
+    }
+}
+
+/// A stream between two runtimes.
+enum Detached {
+    Tcp(std::net::TcpStream),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Detached {
+    fn new(stream: Stream) -> io::Result<Self> {
+        Ok(match stream {
+            Stream::Tcp(stream) => Self::Tcp(stream.into_std()?),
+            #[cfg(unix)]
+            Stream::Unix(stream) => Self::Unix(stream.into_std()?),
+        })
+    }
+
+    fn attach(self) -> io::Result<Stream> {
+        Ok(match self {
+            Self::Tcp(stream) => Stream::Tcp(tokio::net::TcpStream::from_std(stream)?),
+            #[cfg(unix)]
+            Self::Unix(stream) => Stream::Unix(tokio::net::UnixStream::from_std(stream)?),
+        })
+    }
+}
+
+/// Errors of `accept` that belong to the connection, not to us.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
+}
+
+const MIN_PAUSE: Duration = Duration::from_millis(10);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+/// How often the log hears of the same trouble.
+const QUIET: Duration = Duration::from_secs(10);
+/// Peers at a time that are told why they are refused; the others are just closed.
+const MAX_REFUSALS: usize = 64;
+
+const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    connection: close\r\n\
+    retry-after: 5\r\n\
+    content-type: text/plain; charset=utf-8\r\n\
+    content-length: 29\r\n\r\n\
+    the server is full, try later";
+
+// RFC 6585 §4
+const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\n\
+    connection: close\r\n\
+    retry-after: 5\r\n\
+    content-type: text/plain; charset=utf-8\r\n\
+    content-length: 39\r\n\r\n\
+    too many connections from this address\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_written_responses_have_the_length_they_say() {
+        for response in [UNAVAILABLE, TOO_MANY, conn::REQUEST_TIMEOUT] {
+            let text = std::str::from_utf8(response).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            let (_, length) = head.rsplit_once("content-length: ").unwrap();
+            assert_eq!(length.parse(), Ok(body.len()), "{text}");
+        }
+    }
+}

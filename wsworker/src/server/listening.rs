@@ -1,0 +1,309 @@
+//! A bound server: serving, and the way to its end.
+//! Does not start threads or hear signals; `run` does.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{interval, timeout};
+
+use super::accept::Acceptor;
+use super::address::{Address, Listener};
+use super::limits::Counts;
+use super::proxies::Proxies;
+use super::settings::Settings;
+use super::thread::{Site, Thread};
+use crate::connection::{Hub, Limits};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::worker::Entry;
+
+/// A server that has its addresses and does not accept yet: made by
+/// [`Server::listen`](crate::Server::listen). Dropped, it gives them back.
+#[must_use = "connections are accepted only by `serve`"]
+pub struct Listening {
+    site: Arc<Site>,
+    limits: Limits,
+    addresses: Vec<Address>,
+    listeners: Vec<Listener>,
+    drain_timeout: Duration,
+    handle: ServerHandle,
+}
+
+/// Stops a server, and counts its connections, from any thread. Cheap to clone;
+/// dropping it does nothing.
+#[derive(Clone)]
+pub struct ServerHandle(Arc<Control>);
+
+struct Control {
+    counts: Arc<Counts>,
+    asked: AtomicBool,
+    /// Rung once, when the end was asked for.
+    bell: Notify,
+}
+
+impl Listening {
+    pub(super) async fn bind(entry: Entry, settings: Settings) -> Result<Self> {
+        settings.check()?;
+        let proxies = Proxies::parse(&settings.trusted_proxies)?;
+        let counts = Counts::new(
+            settings.max_connections,
+            settings.max_connections_per_address,
+        );
+        let mut wanted = settings.addresses;
+        if wanted.is_empty() {
+            wanted.push(Address::Tcp(DEFAULT_ADDRESS.into()));
+        }
+        let (mut addresses, mut listeners) = (Vec::new(), Vec::new());
+        for address in &wanted {
+            for (address, listener) in Listener::bind(address).await? {
+                addresses.push(address);
+                listeners.push(listener);
+            }
+        }
+        let protocols = settings.protocols.into_iter().map(Into::into).collect();
+        let site = Arc::new(Site {
+            entry,
+            env: Env::from_process(settings.vars),
+            origins: settings.origins,
+            proxies,
+            counts: counts.clone(),
+            protocols,
+            handshake_timeout: settings.handshake_timeout,
+            http: http(settings.max_header_size),
+        });
+        Ok(Self {
+            site,
+            limits: settings.limits,
+            addresses,
+            listeners,
+            drain_timeout: settings.drain_timeout,
+            handle: ServerHandle(Arc::new(Control {
+                counts,
+                asked: AtomicBool::new(false),
+                bell: Notify::new(),
+            })),
+        })
+    }
+
+    /// Where it listens, in the order of the calls of
+    /// [`bind`](crate::Server::bind), with the ports that were taken for 0.
+    pub fn local_addrs(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// What stops the server.
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
+    }
+
+    /// Serves until [`ServerHandle::shutdown`]: on the current runtime, in which
+    /// each connection is a task of its own.
+    ///
+    /// Dropped before its end, it stops to accept at once, and its connections
+    /// end as after `shutdown`, without anyone waiting for it.
+    ///
+    /// # Errors
+    /// None that can be foreseen: a connection that cannot be accepted is
+    /// logged, and the next one tried.
+    pub async fn serve(self) -> Result<()> {
+        self.serve_on(&[]).await
+    }
+
+    /// Serves on the current runtime and on those.
+    pub(super) async fn serve_on(self, others: &[Handle]) -> Result<()> {
+        let thread = |runtime: Handle, accepts| {
+            let hub = Hub::new(self.limits, self.site.env.clone());
+            Thread::new(self.site.clone(), hub, runtime, accepts)
+        };
+        let mut threads = vec![thread(Handle::current(), true)];
+        threads.extend(others.iter().map(|other| thread(other.clone(), false)));
+        let threads: Arc<[_]> = threads.into();
+
+        let addresses: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
+        let span = tracing::info_span!("server", addresses = addresses.join(","));
+        span.in_scope(|| tracing::info!(threads = threads.len(), "listening"));
+
+        let mut serving = Serving::start(threads, self.drain_timeout, span);
+        for listener in self.listeners {
+            let acceptor = Acceptor::new(listener, serving.ending.threads.clone());
+            serving.accepting.spawn(acceptor.run());
+        }
+        let failed = {
+            let mut asked = pin!(self.handle.0.asked());
+            poll_fn(|cx| match serving.accepting.poll_join_next(cx) {
+                Poll::Ready(_) => Poll::Ready(true),
+                Poll::Pending => asked.as_mut().poll(cx).map(|()| false),
+            })
+            .await
+        };
+        // The listeners are gone when their tasks are.
+        serving.accepting.shutdown().await;
+        serving.ending.drain().await;
+        match failed {
+            true => Err(Error::new("accepting connections has ended unexpectedly")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Listening");
+        shown.field("addresses", &self.addresses);
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl ServerHandle {
+    /// Drains: no connection is accepted any more, requests under way are
+    /// answered, every WebSocket is closed with 1001. `serve` returns when all
+    /// have ended, at latest after
+    /// [`drain_timeout`](crate::Server::drain_timeout). Returns at once; a
+    /// second call does nothing.
+    pub fn shutdown(&self) {
+        self.0.asked.store(true, Ordering::Release);
+        self.0.bell.notify_one();
+    }
+
+    /// How many connections are open, WebSockets and others.
+    pub fn connections(&self) -> usize {
+        self.0.counts.open()
+    }
+}
+
+impl fmt::Debug for ServerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ServerHandle");
+        shown.field("connections", &self.connections());
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    async fn asked(&self) {
+        while !self.asked.load(Ordering::Acquire) {
+            self.bell.notified().await;
+        }
+    }
+}
+
+/// What runs while a server serves. Dropped before the end, it lets the
+/// connections end on their own.
+struct Serving {
+    accepting: JoinSet<()>,
+    ending: Ending,
+}
+
+impl Serving {
+    fn start(threads: Arc<[Arc<Thread>]>, drain_timeout: Duration, span: tracing::Span) -> Self {
+        // A runtime's hub beats on that runtime.
+        let beats = threads
+            .iter()
+            .map(|thread| {
+                thread
+                    .runtime
+                    .spawn(thread.hub.clone().run())
+                    .abort_handle()
+            })
+            .collect();
+        Self {
+            accepting: JoinSet::new(),
+            ending: Ending {
+                threads,
+                beats,
+                drain_timeout,
+                span,
+                drained: false,
+            },
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if self.ending.drained {
+            return;
+        }
+        self.accepting.abort_all();
+        let mut ending = self.ending.take();
+        let runtime = ending.threads[0].runtime.clone();
+        runtime.spawn(async move { ending.drain().await });
+    }
+}
+
+/// The end of a server: what must still run, and how long.
+struct Ending {
+    threads: Arc<[Arc<Thread>]>,
+    beats: Vec<tokio::task::AbortHandle>,
+    drain_timeout: Duration,
+    span: tracing::Span,
+    drained: bool,
+}
+
+impl Ending {
+    /// Closes what is open, and waits until nothing is, or there is no more time.
+    async fn drain(&mut self) {
+        let counts = self.threads[0].site.counts.clone();
+        let open = counts.open();
+        self.span.in_scope(|| tracing::info!(open, "draining"));
+        self.threads.iter().for_each(|thread| thread.drain());
+        let empty = async {
+            let mut again = interval(AGAIN);
+            let mut empty = pin!(counts.empty());
+            poll_fn(|cx| {
+                if again.poll_tick(cx).is_ready() {
+                    // A request that was under way may have got its 101 since.
+                    self.threads.iter().for_each(|thread| thread.close_all());
+                    cx.waker().wake_by_ref();
+                }
+                empty.as_mut().poll(cx)
+            })
+            .await;
+        };
+        let in_time = timeout(self.drain_timeout, empty).await.is_ok();
+        self.threads.iter().for_each(|thread| thread.stop());
+        self.beats.iter().for_each(tokio::task::AbortHandle::abort);
+        let open = counts.open();
+        self.span.in_scope(|| match in_time {
+            true => tracing::info!("drained"),
+            false => tracing::warn!(open, "not drained in time"),
+        });
+        self.drained = true;
+    }
+
+    fn take(&mut self) -> Self {
+        Self {
+            threads: self.threads.clone(),
+            beats: std::mem::take(&mut self.beats),
+            drain_timeout: self.drain_timeout,
+            span: self.span.clone(),
+            drained: false,
+        }
+    }
+}
+
+/// How hyper is to speak HTTP/1.
+fn http(max_header_size: usize) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .max_header_size(max_header_size)
+        // What is buffered of bodies too; hyper wants 8 KiB at least.
+        .max_buf_size(max_header_size.max(8 << 10))
+        // The clock is `conn`'s, which answers 408.
+        .header_read_timeout(None);
+    builder
+}
+
+/// Loopback, as a first try should be; the port that the Workers tools use.
+const DEFAULT_ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 8787);
+/// How often a drain looks for WebSockets that opened late.
+const AGAIN: Duration = Duration::from_millis(50);

@@ -1,0 +1,165 @@
+//! `WebSocket`: what a worker holds of a connection.
+//! Does no I/O: everything goes through the connection's handle.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::connection::{Handle, Slow, State};
+use crate::env::Env;
+use crate::error::Result;
+use crate::protocol::close::{CloseCode, ClosePayload};
+use crate::protocol::message::Message;
+
+/// A connection, to send on and to ask about.
+///
+/// A cheap clone and usable from any thread: keep it in a list, send from a
+/// task. A kept one does not keep the connection alive, nor its descriptor open.
+///
+/// Messages leave in the order in which they were sent, whoever sent them.
+/// What a callback sends is written when the callback has returned or waits,
+/// together with what else is to be sent: one system call for many messages.
+#[derive(Clone)]
+pub struct WebSocket(Arc<Handle>);
+
+/// Names a connection within this process, for as long as the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketId(u64);
+
+impl WebSocket {
+    pub(crate) fn new(handle: Arc<Handle>) -> Self {
+        Self(handle)
+    }
+
+    /// Sends a message. Never waits.
+    ///
+    /// It succeeds while fewer than `max_buffered` bytes (1 MiB by default) wait
+    /// to be written, so that one message may go over it.
+    ///
+    /// # Errors
+    /// [`is_full`](crate::Error::is_full) when the peer reads too slowly: nothing
+    /// was queued, and [`ready`](Self::ready) waits for room.
+    /// [`is_closed`](crate::Error::is_closed) once either side has closed.
+    #[inline]
+    pub fn send(&self, message: impl Into<Message>) -> Result<()> {
+        self.0.send(&message.into())
+    }
+
+    /// Closes without a code: sends a Close and waits for the peer's, at most
+    /// `close_timeout` (5 s by default), then drops the connection.
+    ///
+    /// What was sent before still goes out. From now on `send` is an error and
+    /// no message is delivered any more, as in a browser. Closing twice is no
+    /// error.
+    pub fn close(&self) -> Result<()> {
+        self.0.close(&ClosePayload::empty());
+        Ok(())
+    }
+
+    /// As [`close`](Self::close), with a code and a reason.
+    ///
+    /// # Errors
+    /// [`is_invalid`](crate::Error::is_invalid) if the code may not be sent
+    /// (RFC 6455 §7.4) or the reason is over 123 bytes (§5.5): the socket is as
+    /// it was.
+    ///
+    /// ```
+    /// # fn f(ws: &wsworker::WebSocket) -> wsworker::Result<()> {
+    /// ws.close_with(4001, "kicked")?;
+    /// ws.close_with(wsworker::CloseCode::POLICY, "")?;
+    /// # Ok(()) }
+    /// ```
+    pub fn close_with<C>(&self, code: C, reason: &str) -> Result<()>
+    where
+        C: TryInto<CloseCode>,
+        crate::Error: From<C::Error>,
+    {
+        self.0.close(&ClosePayload::new(code.try_into()?, reason)?);
+        Ok(())
+    }
+
+    /// Waits until [`send`](Self::send) finds room. If it had to wait, half of
+    /// `max_buffered` is free by then.
+    ///
+    /// Cancel safe: a dropped call changes nothing.
+    ///
+    /// # Errors
+    /// [`is_closed`](crate::Error::is_closed) once either side has closed.
+    pub async fn ready(&self) -> Result<()> {
+        let mut waited = false;
+        poll_fn(|cx| self.0.poll_ready(cx, &mut waited)).await
+    }
+
+    /// Bytes that were sent and are not written yet, frame headers included.
+    pub fn buffered(&self) -> usize {
+        self.0.buffered()
+    }
+
+    /// Open, closing or closed.
+    pub fn state(&self) -> State {
+        self.0.state()
+    }
+
+    /// The subprotocol agreed on in the opening handshake, if any.
+    pub fn protocol(&self) -> Option<&str> {
+        self.0.protocol()
+    }
+
+    /// A name for this connection, unique in this process.
+    pub fn id(&self) -> SocketId {
+        SocketId(self.0.id())
+    }
+
+    /// The peer's address; behind a trusted proxy the one that it reports. None
+    /// on a Unix socket.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.0.remote_addr()
+    }
+
+    /// The worker's surroundings.
+    pub fn env(&self) -> &Env {
+        self.0.env()
+    }
+}
+
+/// Sends one message to many sockets: a closed one is skipped, a full one meets
+/// its server's [`Slow`] setting, which closes it with 1013 or drops this
+/// message for it. Never waits.
+pub fn broadcast<'a>(
+    sockets: impl IntoIterator<Item = &'a WebSocket>,
+    message: impl Into<Message>,
+) {
+    let message = message.into();
+    for WebSocket(handle) in sockets {
+        let full = matches!(handle.send(&message), Err(error) if error.is_full());
+        if full && handle.limits().slow == Slow::Close {
+            handle.close(&ClosePayload::cut(CloseCode::TRY_AGAIN, "too slow"));
+        }
+    }
+}
+
+/// The same connection?
+impl PartialEq for WebSocket {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for WebSocket {}
+
+impl fmt::Debug for WebSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("id", &self.0.id())
+            .field("state", &self.state())
+            .field("remote_addr", &self.remote_addr())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

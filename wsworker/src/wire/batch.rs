@@ -1,0 +1,211 @@
+//! Frames to be sent, encoded one after the other and written together.
+//! Does no I/O: gives slices, takes note of how much of them went out.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes};
+use fastwebsockets::{Frame, OpCode, Payload};
+
+use crate::protocol::message::Message;
+
+/// Encoded frames. Small payloads are copied behind each other; large ones stay
+/// where they are and are written from there.
+#[derive(Default)]
+pub(crate) struct Batch {
+    /// Headers and small payloads.
+    bytes: Vec<u8>,
+    /// How much of `bytes` went out.
+    sent: usize,
+    /// Payloads that stand between `bytes[..at]` and `bytes[at..]`.
+    large: VecDeque<Large>,
+    len: usize,
+}
+
+struct Large {
+    at: usize,
+    payload: Bytes,
+}
+
+impl Batch {
+    /// Bytes that did not go out yet.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Appends a message in one frame.
+    #[inline]
+    pub(crate) fn push_message(&mut self, message: &Message) {
+        let opcode = if message.is_text() {
+            OpCode::Text
+        } else {
+            OpCode::Binary
+        };
+        match message.shared() {
+            Some(payload) if payload.len() >= LARGE => self.push_large(opcode, payload),
+            _ => self.push(opcode, message.as_bytes()),
+        }
+    }
+
+    /// Appends a frame with a copy of its payload.
+    #[inline]
+    pub(crate) fn push(&mut self, opcode: OpCode, payload: &[u8]) {
+        let (head, size) = head(opcode, payload);
+        self.bytes.reserve(size + payload.len());
+        self.bytes.extend_from_slice(&head[..size]);
+        self.bytes.extend_from_slice(payload);
+        self.len += size + payload.len();
+    }
+
+    fn push_large(&mut self, opcode: OpCode, payload: &Bytes) {
+        let (head, size) = head(opcode, payload);
+        self.bytes.extend_from_slice(&head[..size]);
+        self.large.push_back(Large {
+            at: self.bytes.len(),
+            payload: payload.clone(),
+        });
+        self.len += size + payload.len();
+    }
+
+    /// Is all of it one slice?
+    #[inline]
+    pub(crate) fn as_slice(&self) -> Option<&[u8]> {
+        self.large.is_empty().then(|| &self.bytes[self.sent..])
+    }
+
+    /// The first slices to write, in order; gives how many there are.
+    pub(crate) fn slices<'a>(&'a self, out: &mut [IoSlice<'a>; SLICES]) -> usize {
+        let (mut count, mut from) = (0, self.sent);
+        for large in &self.large {
+            for part in [&self.bytes[from..large.at], &large.payload[..]] {
+                if count == SLICES {
+                    return count;
+                }
+                if !part.is_empty() {
+                    out[count] = IoSlice::new(part);
+                    count += 1;
+                }
+            }
+            from = large.at;
+        }
+        if from < self.bytes.len() && count < SLICES {
+            out[count] = IoSlice::new(&self.bytes[from..]);
+            count += 1;
+        }
+        count
+    }
+
+    /// Forgets the first `n` bytes: they went out.
+    #[inline]
+    pub(crate) fn advance(&mut self, n: usize) {
+        self.len -= n;
+        if self.len == 0 {
+            return self.clear();
+        }
+        let mut n = n;
+        while let Some(large) = self.large.front_mut() {
+            let before = n.min(large.at - self.sent);
+            self.sent += before;
+            n -= before;
+            if n < large.payload.len() {
+                large.payload.advance(n);
+                return;
+            }
+            n -= large.payload.len();
+            self.large.pop_front();
+        }
+        self.sent += n;
+    }
+
+    /// Moves what did not go out to a batch of its own size, for a connection to keep.
+    pub(crate) fn take_rest(&mut self) -> Self {
+        let mut bytes = Vec::with_capacity(self.bytes.len() - self.sent);
+        bytes.extend_from_slice(&self.bytes[self.sent..]);
+        let mut large = std::mem::take(&mut self.large);
+        for large in &mut large {
+            large.at -= self.sent;
+        }
+        let len = self.len;
+        self.clear();
+        Self {
+            bytes,
+            sent: 0,
+            large,
+            len,
+        }
+    }
+
+    /// Empties it and keeps a buffer of moderate size for the next turn.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT);
+        self.large.clear();
+        self.sent = 0;
+        self.len = 0;
+    }
+}
+
+/// A server's frame is whole and unmasked.
+#[inline]
+fn head(opcode: OpCode, payload: &[u8]) -> ([u8; MAX_HEAD], usize) {
+    let mut head = [0; MAX_HEAD];
+    // A fresh frame, since one that was unmasked would write a masked header.
+    let size = Frame::new(true, opcode, None, Payload::Borrowed(payload)).fmt_head(&mut head);
+    (head, size)
+}
+
+const MAX_HEAD: usize = 16;
+
+/// Slices in one write.
+pub(crate) const SLICES: usize = 32;
+
+/// From this size a payload is written from where it lies.
+const LARGE: usize = 4 * 1024;
+
+/// What a thread's batch keeps of its buffer.
+const KEPT: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first(batch: &Batch, n: usize) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = batch.slices(&mut slices);
+        let bytes = slices[..count].iter().flat_map(|slice| slice.iter());
+        bytes.take(n).copied().collect()
+    }
+
+    #[test]
+    fn frames_leave_in_order_however_the_writes_are_cut() {
+        let sizes = [0, 1, 125, 126, 5000, 20, 66_000, 4096, 3];
+        for step in [97, 4096, 5000, 100_000] {
+            let (mut batch, mut wanted) = (Batch::default(), Vec::new());
+            for (i, size) in sizes.into_iter().enumerate() {
+                let message = Message::binary(vec![i as u8; size]);
+                batch.push_message(&message);
+                let mut one = Batch::default();
+                one.push(OpCode::Binary, message.as_bytes());
+                wanted.extend_from_slice(one.as_slice().expect("a copy is one slice"));
+            }
+            assert_eq!(batch.len(), wanted.len());
+            let mut sent = Vec::new();
+            while !batch.is_empty() {
+                let n = step.min(batch.len());
+                sent.extend(first(&batch, n));
+                batch.advance(n);
+                if sent.len() % 3 == 0 {
+                    batch = batch.take_rest();
+                }
+            }
+            assert_eq!(sent, wanted, "cut every {step} bytes");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The `Worker` trait, and how its callbacks are run: one value for each
+//! request, guarded against errors and panics.
+//! Does not accept connections (`server`) or read frames (`connection`).
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::StatusCode;
+
+use crate::connection::{Connection, Consumer, Event, Handle, Slow, Turned, Upgraded};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::http::{Accepted, Body, Request, Response};
+use crate::protocol::close::CloseEvent;
+use crate::protocol::message::Message;
+use crate::socket::WebSocket;
+
+/// A worker: answers requests, and hears the events of the connections that it
+/// upgrades. Put [`#[worker]`](macro@crate::worker) on the type.
+///
+/// The value given to the server is cloned for each request. The clone that
+/// upgrades becomes its connection's: `&mut self` is that connection's state,
+/// and what `fetch` learned is there in the callbacks. Connections share
+/// through `Arc` fields.
+///
+/// For one connection `on_open` comes first and once, then messages in order,
+/// each after the one before it was handled, then `on_close` once while the
+/// process lives. A callback that fails or panics closes its connection with
+/// 1011, after `on_error` and before `on_close`; no other connection notices.
+///
+/// While a callback waits, its connection reads up to 64 KiB ahead and answers
+/// pings. While over half of `max_buffered` waits to be sent, the next message
+/// is not delivered and nothing is read: an echo needs no backpressure of its own.
+///
+/// ```
+/// use wsworker::prelude::*;
+///
+/// /// Counts the messages of each connection.
+/// #[worker]
+/// #[derive(Clone, Default)]
+/// struct Counter {
+///     seen: u64,
+/// }
+///
+/// impl Worker for Counter {
+///     async fn on_message(&mut self, ws: &WebSocket, _: Message) -> Result<()> {
+///         self.seen += 1;
+///         ws.send(format!("message {}", self.seen))
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a worker",
+    label = "this needs an `impl Worker for {Self}`, and `#[worker]` on its type",
+    note = "a worker implements at least `async fn on_message(&mut self, ws: &WebSocket, message: Message) -> Result<()>`"
+)]
+pub trait Worker: Annotated + CloneForEachRequest + Send + 'static {
+    /// Answers a request. By default every request for a WebSocket is accepted,
+    /// at any path, and anything else is told what is expected.
+    ///
+    /// An error answers 500 with an id and is logged under it, unless it stands
+    /// for another response, as those of [`Request::upgrade`] do.
+    fn fetch(
+        &mut self,
+        req: Request,
+        env: &Env,
+    ) -> impl Future<Output = Result<Response>> + Send {
+        let _ = env;
+        async move { Ok(req.upgrade()?.accept()) }
+    }
+
+    /// The connection is open. `req` is the request that was upgraded.
+    fn on_open(
+        &mut self,
+        ws: &WebSocket,
+        req: &Request,
+    ) -> impl Future<Output = Result<()>> + Send {
+        let _ = (ws, req);
+        async { Ok(()) }
+    }
+
+    /// A message came. The next waits until this returns.
+    fn on_message(
+        &mut self,
+        ws: &WebSocket,
+        message: Message,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// The connection is closed; nothing can be sent any more.
+    fn on_close(&mut self, ws: &WebSocket, close: CloseEvent) -> impl Future<Output = ()> + Send {
+        let _ = (ws, close);
+        async {}
+    }
+
+    /// A callback failed, the peer broke the protocol, or the connection failed.
+    /// By default it is logged: as an error if it is the worker's own, else for
+    /// debugging. `on_close` follows.
+    fn on_error(&mut self, ws: &WebSocket, error: &Error) -> impl Future<Output = ()> + Send {
+        log_error(ws, error);
+        async {}
+    }
+}
+
+/// What the attribute says of a worker.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` implements the callbacks but has no `#[worker]` attribute",
+    label = "put `#[worker]` on the definition of `{Self}`"
+)]
+pub trait Annotated: Sized {
+    /// The attribute's options.
+    const OPTIONS: Options;
+
+    /// What the server calls.
+    fn entrypoint(self) -> Entry
+    where
+        Self: Worker;
+}
+
+/// `Clone`, asked for in words that say why.
+#[diagnostic::on_unimplemented(
+    message = "the worker `{Self}` cannot be cloned",
+    label = "add `#[derive(Clone)]` to the definition of `{Self}`",
+    note = "a worker is cloned for each request; share what must not be cloned through an `Arc`",
+    note = "a generic worker needs the bounds in its `impl` too, as in `impl<T: Clone + Send + 'static>`"
+)]
+pub trait CloneForEachRequest: Clone {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone> CloneForEachRequest for T {}
+
+/// The attribute's options; what is not set has the server's default.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Bytes of a message.
+    pub max_message: Option<usize>,
+    /// Bytes that wait to be sent.
+    pub max_buffered: Option<usize>,
+    /// What a broadcast does with a full socket.
+    pub slow: Option<Slow>,
+    /// A peer silent for so long is gone.
+    pub idle_timeout: Option<Duration>,
+    /// Time for a request's head.
+    pub handshake_timeout: Option<Duration>,
+    /// Subprotocols, in order of preference.
+    pub protocols: &'static [&'static str],
+    /// Foreign origins that may connect.
+    pub origins: &'static [&'static str],
+}
+
+impl Options {
+    /// Nothing set.
+    pub const NONE: Self = Self {
+        max_message: None,
+        max_buffered: None,
+        slow: None,
+        idle_timeout: None,
+        handshake_timeout: None,
+        protocols: &[],
+        origins: &[],
+    };
+}
+
+/// A worker as the server sees it, whatever its type: one call for each request.
+#[async_trait]
+pub trait Entrypoint: Send + Sync {
+    /// The attribute's options.
+    fn options(&self) -> &'static Options;
+
+    /// Answers a request with a clone of the worker. Errors and panics are
+    /// answers too.
+    async fn fetch(&self, request: Request, env: &Env) -> Answer;
+}
+
+/// A shared entrypoint.
+pub type Entry = Arc<dyn Entrypoint>;
+
+/// What a request comes to.
+pub struct Answer {
+    pub(crate) response: http::Response<Body>,
+    /// There if and only if the response is a 101.
+    pub(crate) start: Option<Start>,
+}
+
+/// Starts the connection's task on the current runtime.
+pub(crate) type Start = Box<dyn FnOnce(Upgraded) + Send>;
+
+/// What `#[worker]` generates a call of.
+pub fn entrypoint<W: Worker>(worker: W) -> Entry {
+    Arc::new(Prototype(Mutex::new(worker)))
+}
+
+/// The value that each request's worker is cloned from. In a lock, so that a
+/// worker need not be `Sync`.
+struct Prototype<W>(Mutex<W>);
+
+#[async_trait]
+impl<W: Worker> Entrypoint for Prototype<W> {
+    fn options(&self) -> &'static Options {
+        &W::OPTIONS
+    }
+
+    async fn fetch(&self, request: Request, env: &Env) -> Answer {
+        let fetched = guarded(async {
+            let mut worker = Box::new(self.cloned());
+            let response = worker.fetch(request, env).await?;
+            Ok((worker, response))
+        });
+        match fetched.await {
+            Ok((worker, response)) => {
+                let (response, accepted) = response.into_parts_for_server();
+                let start = accepted.map(|accepted| start(worker, accepted));
+                Answer { response, start }
+            }
+            Err(error) => Answer {
+                response: failure(&error).into_parts_for_server().0,
+                start: None,
+            },
+        }
+    }
+}
+
+impl<W: Clone> Prototype<W> {
+    fn cloned(&self) -> W {
+        // A clone that panicked left the prototype as it was.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The response to a request whose worker failed. What went wrong is logged
+/// under an id, and only the id is told.
+fn failure(error: &Error) -> Response {
+    if let Some(response) = Response::rejection(error) {
+        return response;
+    }
+    let id = format!("{:016x}", RandomState::new().hash_one(0));
+    log(&format!("fetch failed, error id {id}"), error);
+    let text = format!("Internal Server Error\nerror id: {id}\n");
+    Response::error(text, StatusCode::INTERNAL_SERVER_ERROR.as_u16())
+        .expect("500 is a final status")
+}
+
+fn start<W: Worker>(worker: Box<W>, accepted: Accepted) -> Start {
+    Box::new(move |upgraded| {
+        let protocol = accepted.protocol;
+        let handle = Handle::new(upgraded.hub, upgraded.remote_addr, protocol);
+        let callbacks = Callbacks {
+            worker,
+            ws: WebSocket::new(handle.clone()),
+            request: Some(Request::new(accepted.request)),
+        };
+        let (stream, read, guard) = (upgraded.stream, upgraded.read, upgraded.guard);
+        tokio::spawn(Connection::new(stream, read, handle, callbacks, guard));
+    })
+}
+
+/// The consumer that a connection's events reach as callbacks of its worker.
+struct Callbacks<W> {
+    worker: Box<W>,
+    ws: WebSocket,
+    /// Until `on_open` has returned.
+    request: Option<Request>,
+}
+
+impl<W: Worker> Consumer for Callbacks<W> {
+    async fn turn(mut self, event: Event) -> Turned<Self> {
+        let Self { worker, ws, request } = &mut self;
+        let result = match event {
+            Event::Message(message) => guarded(async { worker.on_message(ws, message).await }).await,
+            Event::Open => match request.take() {
+                Some(request) => guarded(async { worker.on_open(ws, &request).await }).await,
+                None => Ok(()),
+            },
+            Event::Error(error) => {
+                guarded(async {
+                    worker.on_error(ws, &error).await;
+                    Ok(())
+                })
+                .await
+            }
+            Event::Close(close) => {
+                guarded(async {
+                    worker.on_close(ws, close).await;
+                    Ok(())
+                })
+                .await
+            }
+        };
+        (self, result)
+    }
+}
+
+/// Runs a worker's code; a panic becomes an error.
+async fn guarded<T>(code: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut code = pin!(code);
+    poll_fn(|cx| {
+        // What the code broke is its own: nothing of ours is touched while it runs.
+        match catch_unwind(AssertUnwindSafe(|| code.as_mut().poll(cx))) {
+            Ok(polled) => polled,
+            Err(panic) => Poll::Ready(Err(panicked(&*panic))),
+        }
+    })
+    .await
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Error::panic(format!("panicked: {}", text.unwrap_or("no text")))
+}
+
+fn log_error(ws: &WebSocket, error: &Error) {
+    let id = ws.id();
+    if error.is_protocol() || error.is_io() {
+        tracing::debug!(%id, %error, "the connection failed");
+    } else {
+        log(&format!("a callback failed on connection {id}"), error);
+    }
+}
+
+/// A worker's own failures must not vanish because nobody set up a log.
+fn log(what: &str, error: &Error) {
+    if tracing::dispatcher::has_been_set() {
+        tracing::error!(%error, "{what}");
+    } else {
+        eprintln!("wsworker: {what}: {error}");
+    }
+}

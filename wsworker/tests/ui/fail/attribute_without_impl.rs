@@ -1,0 +1,9 @@
+use wsworker::prelude::*;
+
+#[worker]
+#[derive(Clone)]
+struct Echo;
+
+fn main() -> Result<()> {
+    wsworker::run(Echo)
+}

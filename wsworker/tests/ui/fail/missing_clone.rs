@@ -1,0 +1,12 @@
+use wsworker::prelude::*;
+
+#[worker]
+struct Echo;
+
+impl Worker for Echo {
+    async fn on_message(&mut self, ws: &WebSocket, message: Message) -> Result<()> {
+        ws.send(message)
+    }
+}
+
+fn main() {}

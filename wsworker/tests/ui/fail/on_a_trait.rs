@@ -1,0 +1,8 @@
+use wsworker::prelude::*;
+
+#[worker]
+trait Room {
+    fn name(&self) -> &str;
+}
+
+fn main() {}
