@@ -2,4 +2,4 @@
 //! interface: it may change with every release.
 
 pub use crate::connection::Slow;
-pub use crate::worker::{Annotated, Entry, Options, entrypoint};
+pub use crate::worker::{Annotated, CloneForEachRequest, Entry, Options, entrypoint};

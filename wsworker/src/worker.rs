@@ -130,10 +130,17 @@ pub trait Annotated: Sized {
     note = "a worker is cloned for each request; share what must not be cloned through an `Arc`",
     note = "a generic worker needs the bounds in its `impl` too, as in `impl<T: Clone + Send + 'static>`"
 )]
-pub trait CloneForEachRequest: Clone {}
+pub trait CloneForEachRequest {
+    /// A clone. Not `Clone` as a supertrait: then its message would come instead of this one.
+    fn clone_for_request(&self) -> Self;
+}
 
 #[diagnostic::do_not_recommend]
-impl<T: Clone> CloneForEachRequest for T {}
+impl<T: Clone> CloneForEachRequest for T {
+    fn clone_for_request(&self) -> Self {
+        self.clone()
+    }
+}
 
 /// The attribute's options; what is not set has the server's default.
 #[derive(Clone, Copy, Debug)]
@@ -226,10 +233,11 @@ impl<W: Worker> Entrypoint for Prototype<W> {
     }
 }
 
-impl<W: Clone> Prototype<W> {
+impl<W: Worker> Prototype<W> {
     fn cloned(&self) -> W {
         // A clone that panicked left the prototype as it was.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let prototype = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        prototype.clone_for_request()
     }
 }
 

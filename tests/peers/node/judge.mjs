@@ -1,7 +1,7 @@
 // Runs checks one after the other, each with a deadline, and prints what came out.
 // Knows no WebSocket client.
 
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 10_000;
 
 // The servers under test, started by ../run.
 export const ECHO = need('ECHO_ADDR'); // max_message 32 MiB
@@ -38,7 +38,7 @@ export async function judge(client) {
   process.exit(failed === 0 && passed > 0 ? 0 : 1);
 }
 
-export function within(ms, promise) {
+function within(ms, promise) {
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no end after ${ms} ms`)), ms);
@@ -70,16 +70,24 @@ export function text(size) {
 export class Inbox {
   #items = [];
   #waiting = [];
+  #ended;
 
   push(item) {
     const waiting = this.#waiting.shift();
-    if (waiting) waiting(item);
+    if (waiting) waiting.resolve(item);
     else this.#items.push(item);
+  }
+
+  // Nothing more comes: who waits gets an error that says why.
+  end(why) {
+    this.#ended ??= new Error(why);
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#ended);
   }
 
   next() {
     if (this.#items.length > 0) return Promise.resolve(this.#items.shift());
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    if (this.#ended) return Promise.reject(this.#ended);
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
   get size() {

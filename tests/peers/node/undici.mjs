@@ -23,7 +23,12 @@ class Peer {
     this.ws.addEventListener('message', ({ data }) => {
       this.messages.push(typeof data === 'string' ? data : Buffer.from(data));
     });
-    this.closed = new Promise((resolve) => this.ws.addEventListener('close', resolve));
+    this.closed = new Promise((resolve) => {
+      this.ws.addEventListener('close', (event) => {
+        this.messages.end(`closed with ${event.code} '${event.reason}'`);
+        resolve(event);
+      });
+    });
     this.opened = new Promise((resolve) => {
       this.ws.addEventListener('open', () => resolve(true));
       this.ws.addEventListener('error', () => resolve(false));

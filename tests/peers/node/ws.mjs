@@ -11,6 +11,7 @@ class Peer {
   static async open(addr, { protocols = [], ...options } = {}) {
     const peer = await Peer.attempt(addr, protocols, options);
     if (peer.error) throw peer.error;
+    equal(peer.status, 101, 'status');
     return peer;
   }
 
@@ -21,7 +22,10 @@ class Peer {
     peer.ws.on('message', (data, isBinary) => peer.events.push(isBinary ? data : data.toString()));
     peer.ws.on('pong', (data) => peer.events.push({ pong: data.toString('latin1') }));
     peer.closed = new Promise((resolve) => {
-      peer.ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
+      peer.ws.on('close', (code, reason) => {
+        peer.events.end(peer.error?.message ?? `closed with ${code} '${reason}'`);
+        resolve({ code, reason: reason.toString() });
+      });
     });
     return new Promise((resolve) => {
       peer.ws.on('upgrade', (response) => (peer.headers = response.headers));
@@ -51,7 +55,7 @@ class Peer {
 
   async closesWith(code, reason) {
     const closed = await this.closed;
-    equal(closed.code, code, 'close code');
+    equal(closed.code, code, this.error ? `${this.error.message}; close code` : 'close code');
     if (reason !== undefined) equal(closed.reason, reason, 'close reason');
   }
 

@@ -14,7 +14,7 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.uri import parse_uri
 
-DEADLINE = 20  # seconds a check
+DEADLINE = 10  # seconds a check
 ECHO = os.environ["ECHO_ADDR"]  # max_message 32 MiB
 LIMITED = os.environ["LIMITED_ADDR"]  # max_message 1 KiB
 PROTOCOLS = os.environ["PROTOCOLS_ADDR"]  # protocols chat.v2, chat.v1
@@ -265,10 +265,12 @@ async def the_hosts_own_origin_is_let_in():
 
 @check
 async def sigterm_closes_with_1001_and_stops_accepting():
-    idle = await client(DRAIN)
-    talking = await client(DRAIN)
-    await echoes(talking, "hello")
-    os.kill(DRAIN_PID, signal.SIGTERM)
+    try:
+        idle = await client(DRAIN)
+        talking = await client(DRAIN)
+        await echoes(talking, "hello")
+    finally:
+        os.kill(DRAIN_PID, signal.SIGTERM)  # ../run waits for its end
     for ws in [idle, talking]:
         await closed_by_server(ws, 1001)
     try:

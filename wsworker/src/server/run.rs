@@ -28,7 +28,8 @@ use crate::worker::{Entry, Worker};
 /// Each setting is taken from the environment, else from [`Server`]'s methods
 /// ([`Server::run`]), else from `#[worker(...)]`, else from its default. An
 /// empty variable counts as not set; a `WSWORKER_` one that is not in this
-/// table is an error.
+/// table is an error, so that a typing error is found (those that Kubernetes
+/// makes for a service of that name are not looked at).
 ///
 /// | variable | default | what it takes |
 /// | --- | --- | --- |

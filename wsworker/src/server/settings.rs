@@ -1,7 +1,7 @@
 //! A server's settings: defaults, what overrides them, what is wrong with them.
 //! Does not read the process's environment itself; `run` hands it in.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -84,6 +84,9 @@ impl Settings {
             let Some(setting) = name.strip_prefix(PREFIX) else {
                 continue;
             };
+            if is_kubernetes(setting, &value) {
+                continue;
+            }
             let Some(value) = value.to_str() else {
                 return Err(Error::config(format!("{name} is not UTF-8")));
             };
@@ -273,6 +276,14 @@ fn time(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok()
 }
 
+/// Kubernetes and Docker's links tell a container of each service by variables
+/// with the service's name, and a service may well have ours.
+fn is_kubernetes(setting: &str, value: &OsStr) -> bool {
+    setting.starts_with("SERVICE_")
+        || setting.starts_with("PORT_")
+        || (setting == "PORT" && value.to_string_lossy().contains("://"))
+}
+
 fn unknown(name: &str, setting: &str) -> Error {
     let near = VARIABLES
         .iter()
@@ -403,6 +414,17 @@ mod tests {
         );
         let far = error("WSWORKER_COLOUR_SCHEME", "1");
         assert!(far.contains("known after WSWORKER_ are ADDR, "), "{far}");
+    }
+
+    #[test]
+    fn a_service_of_our_name_is_no_setting() {
+        apply(&[
+            ("WSWORKER_SERVICE_HOST", "10.0.0.1"),
+            ("WSWORKER_PORT", "tcp://10.0.0.1:80"),
+            ("WSWORKER_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ])
+        .unwrap();
+        assert!(error("WSWORKER_PORT", "80").contains("not a setting"));
     }
 
     #[test]

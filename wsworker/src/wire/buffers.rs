@@ -6,8 +6,9 @@ use std::cell::Cell;
 
 use bytes::BytesMut;
 
-/// How much one read can bring.
-pub(crate) const CHUNK: usize = 64 * 1024;
+/// How much one read can bring: a frame of 64 KiB with room to spare, since one
+/// that does not fit is copied.
+pub(crate) const CHUNK: usize = 128 * 1024;
 
 /// This thread's buffer, empty, with room for `CHUNK` bytes.
 #[inline]
