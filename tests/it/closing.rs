@@ -112,7 +112,7 @@ async fn violates(code: u16, bytes: Vec<u8>) {
     let mut client = RawClient::open(server.addr).await;
     client.send_raw(bytes).await;
     client.expect_close(code).await;
-    client.expect_eof().await;
+    client.hang_up().await;
     server.expect(Event::Open).await;
     server.expect_error().await;
     server.expect_unclean(code).await;

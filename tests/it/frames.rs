@@ -4,7 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 
 use crate::raw::{
     BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, RawClient, Received, TEXT, encode_all,
@@ -26,7 +26,7 @@ async fn fails_on(mut server: Recorded, code: u16, bytes: impl AsRef<[u8]>, befo
     let mut client = RawClient::open(server.addr).await;
     client.send_raw(bytes).await;
     client.expect_close(code).await;
-    client.expect_eof().await;
+    client.hang_up().await;
     server.expect(Event::Open).await;
     for event in before {
         server.expect(event.clone()).await;

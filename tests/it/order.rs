@@ -166,7 +166,7 @@ fn numbered(count: usize) -> Vec<u8> {
 #[test]
 fn reading_ahead_is_bounded_and_loses_nothing() {
     within(async || {
-        const COUNT: usize = 40_000;
+        const COUNT: usize = 3_000;
         let mut server = Recorded::start_with(|s| s.max_buffered(64 * 1024)).await;
         let mut client = RawClient::connect_narrow(server.addr).await;
         client.handshake(&[]).await;

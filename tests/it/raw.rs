@@ -198,6 +198,13 @@ impl RawClient {
         self.reader.expect_eof().await;
     }
 
+    /// Ends the sending side first, so that the server need not wait for a
+    /// Close that does not come.
+    pub async fn hang_up(&mut self) {
+        self.writer.shutdown().await;
+        self.expect_eof().await;
+    }
+
     /// Wants the connection to end by FIN with nothing more on it.
     pub async fn expect_clean_eof(&mut self) {
         let end = self.reader.end().await;
@@ -219,10 +226,12 @@ impl RawClient {
 
 impl Writer {
     pub async fn send_raw(&mut self, bytes: impl AsRef<[u8]>) {
-        let wrote = timeout(DEADLINE, self.half.write_all(bytes.as_ref())).await;
-        wrote
-            .expect("the server takes no more bytes")
-            .expect("writing fails");
+        let mut rest = bytes.as_ref();
+        while !rest.is_empty() {
+            let wrote = timeout(DEADLINE, self.half.write(rest)).await;
+            let wrote = wrote.expect("the server takes no more bytes");
+            rest = &rest[wrote.expect("writing fails")..];
+        }
     }
 
     /// As far as the server takes it: stops after 400 ms without progress, or
@@ -247,7 +256,8 @@ impl Writer {
 
     /// FIN: this side sends no more, and still reads.
     pub async fn shutdown(&mut self) {
-        self.half.shutdown().await.unwrap();
+        // The connection may be gone already.
+        let _ = self.half.shutdown().await;
     }
 }
 

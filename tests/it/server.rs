@@ -7,6 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -14,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use wsworker::prelude::*;
 use wsworker::{Address, ServerHandle};
 
-use crate::raw::{DEADLINE, QUIET};
+use crate::raw::{DEADLINE, QUIET, RawClient};
 
 /// No test takes longer, whatever the server does.
 const LIMIT: Duration = Duration::from_secs(25);
@@ -50,7 +51,7 @@ pub fn within(test: impl AsyncFnOnce() + Send + 'static) {
 pub struct Served {
     pub addr: SocketAddr,
     pub handle: ServerHandle,
-    serving: JoinHandle<Result<()>>,
+    serving: Option<JoinHandle<Result<()>>>,
 }
 
 impl Served {
@@ -74,19 +75,22 @@ impl Served {
         Served {
             addr,
             handle: listening.handle(),
-            serving: tokio::spawn(listening.serve()),
+            serving: Some(tokio::spawn(listening.serve())),
         }
     }
 
     /// Drains, and wants `serve` to return `Ok`.
-    pub async fn shut_down(self) {
+    pub async fn shut_down(&mut self) {
         self.handle.shutdown();
         self.returned().await;
     }
 
     /// Wants `serve` to return `Ok`.
-    pub async fn returned(self) {
-        let served = timeout(DEADLINE, self.serving).await;
+    pub async fn returned(&mut self) {
+        let Some(serving) = self.serving.take() else {
+            return;
+        };
+        let served = timeout(DEADLINE, serving).await;
         let served = served.expect("serve does not return").unwrap();
         served.expect("serve fails");
     }
@@ -143,6 +147,9 @@ pub struct Recorder {
     gate: Arc<Semaphore>,
     path: String,
 }
+
+/// The name of the Unix socket that a recorder listens on too.
+const SOCKET: &str = "it.sock";
 
 pub const SECRET: &str = "secret-7f3a";
 
@@ -232,6 +239,7 @@ impl Worker for Recorder {
 pub struct Recorded {
     pub addr: SocketAddr,
     pub served: Served,
+    dir: TempDir,
     events: UnboundedReceiver<Event>,
     sockets: UnboundedReceiver<WebSocket>,
     gate: Arc<Semaphore>,
@@ -252,14 +260,28 @@ impl Recorded {
             gate: gate.clone(),
             path: String::new(),
         };
-        let served = Served::start_with(recorder, configure).await;
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join(SOCKET);
+        let with_socket = |server: Server| configure(server).bind(socket);
+        let served = Served::start_with(recorder, with_socket).await;
         Recorded {
             addr: served.addr,
             served,
+            dir,
             events,
             sockets,
             gate,
         }
+    }
+
+    /// An open connection over a Unix socket. The kernel holds some 200 KiB of
+    /// one and not a byte more, so that it is soon and surely full: TCP takes
+    /// MiBs, and some more after a while.
+    pub async fn open_unix(&self) -> RawClient {
+        let path = self.dir.path().join(SOCKET);
+        let mut client = RawClient::connect_unix(&path).await;
+        client.handshake(&[]).await;
+        client
     }
 
     /// Lets one handler go on that holds.
@@ -313,6 +335,7 @@ impl Recorded {
     /// value is gone then, so no more can come.
     pub async fn finish(mut self) -> Vec<Event> {
         self.served.shut_down().await;
+        drop(self.served);
         let mut rest = Vec::new();
         loop {
             match timeout(DEADLINE, self.events.recv()).await {

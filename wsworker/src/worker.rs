@@ -214,12 +214,12 @@ impl<W: Worker> Entrypoint for Prototype<W> {
     }
 
     async fn fetch(&self, request: Request, env: &Env) -> Answer {
-        let fetched = guarded(async {
+        let fetched = guarded(|| async {
             let mut worker = Box::new(self.cloned());
             let response = worker.fetch(request, env).await?;
             Ok((worker, response))
         });
-        match fetched.await {
+        match fetched.await.flatten() {
             Ok((worker, response)) => {
                 let (response, accepted) = response.into_parts_for_server();
                 let start = accepted.map(|accepted| start(worker, accepted));
@@ -278,41 +278,34 @@ struct Callbacks<W> {
 
 impl<W: Worker> Consumer for Callbacks<W> {
     async fn turn(mut self, event: Event) -> Turned<Self> {
-        let Self { worker, ws, request } = &mut self;
+        let Self {
+            worker,
+            ws,
+            request,
+        } = &mut self;
         let result = match event {
-            Event::Message(message) => guarded(async { worker.on_message(ws, message).await }).await,
+            Event::Message(message) => guarded(|| worker.on_message(ws, message)).await.flatten(),
             Event::Open => match request.take() {
-                Some(request) => guarded(async { worker.on_open(ws, &request).await }).await,
+                Some(request) => guarded(|| worker.on_open(ws, &request)).await.flatten(),
                 None => Ok(()),
             },
-            Event::Error(error) => {
-                guarded(async {
-                    worker.on_error(ws, &error).await;
-                    Ok(())
-                })
-                .await
-            }
-            Event::Close(close) => {
-                guarded(async {
-                    worker.on_close(ws, close).await;
-                    Ok(())
-                })
-                .await
-            }
+            Event::Error(error) => guarded(|| worker.on_error(ws, &error)).await,
+            Event::Close(close) => guarded(|| worker.on_close(ws, close)).await,
         };
         (self, result)
     }
 }
 
 /// Runs a worker's code; a panic becomes an error.
-async fn guarded<T>(code: impl Future<Output = Result<T>>) -> Result<T> {
-    let mut code = pin!(code);
+async fn guarded<F: Future>(code: impl FnOnce() -> F) -> Result<F::Output> {
+    // What the code broke is its own: nothing of ours is touched while it runs.
+    let mut running = match catch_unwind(AssertUnwindSafe(code)) {
+        Ok(future) => pin!(future),
+        Err(panic) => return Err(panicked(&*panic)),
+    };
     poll_fn(|cx| {
-        // What the code broke is its own: nothing of ours is touched while it runs.
-        match catch_unwind(AssertUnwindSafe(|| code.as_mut().poll(cx))) {
-            Ok(polled) => polled,
-            Err(panic) => Poll::Ready(Err(panicked(&*panic))),
-        }
+        let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)));
+        polled.map_or_else(|panic| Poll::Ready(Err(panicked(&*panic))), |p| p.map(Ok))
     })
     .await
 }

@@ -127,6 +127,12 @@ impl Handle {
         self.buffered.load(Ordering::Acquire) + held
     }
 
+    /// Is nothing queued or being written?
+    #[inline]
+    pub(super) fn is_drained(&self) -> bool {
+        self.buffered.load(Ordering::Acquire) == 0
+    }
+
     /// Is so much waiting that nothing more should be read?
     #[inline]
     pub(super) fn is_over_half(&self) -> bool {
@@ -142,7 +148,7 @@ impl Handle {
         let limit = self.hub.limits.max_buffered;
         let held = turn::held(self, |held| {
             let batch = held?;
-            if self.buffered.load(Ordering::Acquire) > 0 {
+            if !self.is_drained() {
                 return None;
             }
             Some(if batch.len() < limit {
@@ -242,9 +248,6 @@ impl Handle {
 
     /// What waits in the queue, for the task to write. It still counts as buffered.
     pub(super) fn take_queued(&self) -> Option<Batch> {
-        if self.buffered.load(Ordering::Acquire) == 0 {
-            return None;
-        }
         let mut queue = self.queue();
         let waiting = queue.waiting.as_mut()?;
         let batch = (!waiting.batch.is_empty()).then(|| std::mem::take(&mut waiting.batch));
@@ -277,7 +280,7 @@ impl Handle {
     /// Holds or queues a control frame.
     fn push(&self, queue: &mut Queue, opcode: OpCode, payload: &[u8]) {
         let held = turn::held(self, |held| match held {
-            Some(batch) if self.buffered.load(Ordering::Acquire) == 0 => {
+            Some(batch) if self.is_drained() => {
                 batch.push(opcode, payload);
                 true
             }

@@ -40,9 +40,18 @@ pub enum Slow {
     Drop,
 }
 
+/// Times in ticks.
+pub(super) struct Times {
+    pub(super) idle: u32,
+    pub(super) frame: u32,
+    pub(super) close: u32,
+}
+
 /// One for each thread of a server, or for each server in a user's runtime.
 pub(crate) struct Hub {
     pub(super) limits: Limits,
+    /// The limits' times.
+    pub(super) times: Times,
     pub(super) env: Env,
     epoch: Instant,
     /// Ticks since `epoch`, as of the last beat.
@@ -55,6 +64,12 @@ pub(crate) struct Hub {
 impl Hub {
     pub(crate) fn new(limits: Limits, env: Env) -> Arc<Self> {
         Arc::new(Self {
+            times: Times {
+                // Two at least: one to ping, one to give up.
+                idle: ticks(limits.idle_timeout).max(2),
+                frame: ticks(limits.frame_timeout),
+                close: ticks(limits.close_timeout),
+            },
             limits,
             env,
             epoch: Instant::now(),
@@ -130,7 +145,7 @@ impl Hub {
 }
 
 /// Whole ticks in `time`, at least one unless it is zero.
-pub(super) fn ticks(time: Duration) -> u32 {
+fn ticks(time: Duration) -> u32 {
     let ticks = time.as_millis().div_ceil(TICK.as_millis());
     // A year is as good as ever, and leaves room to add.
     u32::try_from(ticks).map_or(u32::MAX / 4, |ticks| ticks.min(u32::MAX / 4))

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::consumer::{self, Consumer, Event, Suspended, Turned};
 use super::handle::{Handle, State};
-use super::hub::{Hub, ticks};
+use super::hub::Hub;
 use super::life::{Life, Phase};
 use super::stream::Stream;
 use super::turn::Turn;
@@ -193,8 +193,14 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
 
     /// Hands over what was read ahead, then the end. Gives whether it stopped
     /// because too much waits to be sent.
+    #[inline]
     fn pump(&mut self, cx: &mut Context<'_>) -> bool {
         self.notice_close();
+        let calm = self.awake.is_none() && self.life.phase() == Phase::Open;
+        !calm && self.pump_ahead(cx)
+    }
+
+    fn pump_ahead(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             let phase = self.life.phase();
             if matches!(phase, Phase::Flushing | Phase::Lingering | Phase::Gone) {
@@ -329,38 +335,44 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     }
 
     fn close_deadline(&self) -> u32 {
-        self.handle.hub().now() + ticks(self.handle.limits().close_timeout)
+        let hub = self.handle.hub();
+        hub.now() + hub.times.close
     }
 
     // Writing.
 
     /// Writes what was sent, as far as the stream takes it.
+    #[inline]
     fn flush(&mut self, turn: &Turn, cx: &mut Context<'_>) {
-        let mut held = turn.take();
-        if !held.is_empty() {
-            if let Poll::Ready(Err(error)) = self.write(&mut held, cx) {
-                self.lost(error);
-            }
-            if !held.is_empty() {
-                // Nothing else was on its way, else it would not have been held.
-                let rest = held.take_rest();
-                self.handle.add_buffered(rest.len());
-                let now = self.handle.hub().now();
-                let awake = self.awake();
-                awake.writing = Some(rest);
-                awake.wrote = now;
-            }
+        if !turn.is_empty() {
+            self.write_held(turn, cx);
         }
-        turn.give(held);
-        let written = self.write_queued(cx);
+        let written = self.handle.is_drained() || self.write_queued(cx);
         self.handle.tell_room();
         if written && self.life.phase() == Phase::Flushing {
             self.shut_down(cx);
         }
     }
 
+    /// Writes what this turn sent; the connection keeps what does not go out.
+    fn write_held(&mut self, turn: &Turn, cx: &mut Context<'_>) {
+        let mut held = turn.take();
+        if let Poll::Ready(Err(error)) = self.write(&mut held, cx) {
+            self.lost(error);
+        }
+        if !held.is_empty() {
+            // Nothing else was on its way, else it would not have been held.
+            let rest = held.take_rest();
+            self.handle.add_buffered(rest.len());
+            let now = self.handle.hub().now();
+            let awake = self.awake();
+            awake.writing = Some(rest);
+            awake.wrote = now;
+        }
+        turn.give(held);
+    }
+
     /// Writes what waits; gives whether nothing is left.
-    #[inline]
     fn write_queued(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             let begun = self.awake.as_mut().and_then(|awake| awake.writing.take());
@@ -663,7 +675,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     }
 
     fn keep_open_time(&mut self, now: u32) {
-        let (idle, limits) = (self.idle(), self.handle.limits());
+        let (idle, limits) = (self.handle.hub().times.idle, self.handle.limits());
         let stalled = self.stalled_since().is_some_and(|since| now >= since + idle);
         let quiet = now.saturating_sub(self.last_byte);
         if stalled || (!self.stopped && quiet >= idle) {
@@ -678,10 +690,6 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         }
     }
 
-    fn idle(&self) -> u32 {
-        ticks(self.handle.limits().idle_timeout).max(2)
-    }
-
     /// Since when the peer takes nothing of what waits for it.
     fn stalled_since(&self) -> Option<u32> {
         let awake = self.awake.as_ref()?;
@@ -690,7 +698,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
 
     fn frame_due(&self) -> Option<u32> {
         let since = self.awake.as_ref()?.frame_since?;
-        Some(since + ticks(self.handle.limits().frame_timeout))
+        Some(since + self.handle.hub().times.frame)
     }
 
     /// Before the task waits: lets go of what is not needed, and asks to be
@@ -700,9 +708,19 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         if self.awake.as_ref().is_some_and(|awake| awake.is_idle()) {
             self.awake = None;
         }
+        let calm = self.awake.is_none() && self.life.phase() == Phase::Open;
+        if calm && self.armed != u32::MAX && !self.pinged {
+            // What was asked for comes early, and will be put off then.
+            return;
+        }
+        self.arm();
+    }
+
+    /// Asks to be called at the nearest deadline.
+    fn arm(&mut self) {
         let due = match self.life.phase() {
             Phase::Open => {
-                let idle = self.idle();
+                let idle = self.handle.hub().times.idle;
                 let silence = if self.pinged { idle } else { idle / 2 };
                 let silence = (!self.stopped).then_some(self.last_byte + silence);
                 let stall = self.stalled_since().map(|since| since + idle);

@@ -14,7 +14,6 @@ pub(super) struct Turn {
     outer: Option<Current>,
 }
 
-#[derive(Default)]
 struct Current {
     /// The address of the handle whose turn it is; 0: nobody's.
     of: usize,
@@ -30,10 +29,16 @@ impl Turn {
                 current.of = of;
                 return Self { outer: None };
             }
-            let batch = Batch::default();
+            let batch = Batch::new();
             let outer = mem::replace(current, Current { of, batch });
             Self { outer: Some(outer) }
         })
+    }
+
+    /// Is nothing held?
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        CURRENT.with_borrow(|current| current.batch.is_empty())
     }
 
     /// Takes the held frames out, to be written.
@@ -58,7 +63,7 @@ impl Drop for Turn {
                 current.of = 0;
                 // Written by now, unless a panic cut the turn short.
                 if !current.batch.is_empty() {
-                    current.batch = Batch::default();
+                    current.batch = Batch::new();
                 }
             }
         });
@@ -80,5 +85,7 @@ fn address(handle: &Handle) -> usize {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Current> = RefCell::default();
+    static CURRENT: RefCell<Current> = const {
+        RefCell::new(Current { of: 0, batch: Batch::new() })
+    };
 }

@@ -78,6 +78,19 @@ impl From<&Path> for Address {
     }
 }
 
+impl Address {
+    /// Can it be an address at all? Whether it can be had only binding tells.
+    pub(super) fn is_plausible(&self) -> bool {
+        match self {
+            Self::Tcp(_) => true,
+            Self::Unix(path) => !path.as_os_str().is_empty(),
+            Self::Name(text) => text
+                .rsplit_once(':')
+                .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()),
+        }
+    }
+}
+
 /// A bound socket. Dropped, it is closed, and a Unix socket's file removed.
 pub(super) enum Listener {
     Tcp(TcpListener),
@@ -91,6 +104,11 @@ pub(super) enum Listener {
 impl Listener {
     /// Binds all that the address stands for: one socket, or more for a name.
     pub(super) async fn bind(address: &Address) -> Result<Vec<(Address, Self)>> {
+        if !address.is_plausible() {
+            return Err(Error::config(format!(
+                "cannot listen on '{address}': wanted {WANTED}"
+            )));
+        }
         match address {
             Address::Tcp(addr) => match bind_tcp(*addr) {
                 Ok(bound) => Ok(vec![bound]),
@@ -126,19 +144,10 @@ impl Listener {
 }
 
 async fn bind_name(text: &str) -> Result<Vec<(Address, Listener)>> {
-    let wanted = "wanted host:port, such as 127.0.0.1:8787, or unix:/path";
-    let with_port = text
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    if !with_port {
-        return Err(Error::config(format!(
-            "cannot listen on '{text}': {wanted}"
-        )));
-    }
     // Blocks for the look-up, which happens once, before anything is served:
     // no thread pool for it.
     let found = std::net::ToSocketAddrs::to_socket_addrs(text)
-        .map_err(|e| Error::io(format!("cannot look up '{text}' ({wanted})"), e))?;
+        .map_err(|e| Error::io(format!("cannot look up '{text}' (wanted {WANTED})"), e))?;
     let mut bound = Vec::new();
     let mut failed = None;
     for addr in found {
@@ -267,6 +276,9 @@ impl Drop for SocketFile {
     }
 }
 
+/// What an address looks like, for messages.
+const WANTED: &str = "host:port, such as 127.0.0.1:8787, or unix:/path";
+
 /// Connections that the kernel holds until we accept them; it may hold fewer.
 const BACKLOG: u32 = 4096;
 
@@ -300,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_wrong_text_is_explained() {
-        for text in ["8787", ":8787", "", "a.example", "localhost:99999"] {
+        for text in ["unix:", "8787", ":8787", "", "a.example", "localhost:99999"] {
             let error = bind_error(text);
             let wanted = format!("cannot listen on '{text}': wanted host:port");
             assert!(error.starts_with(&wanted), "{error}");

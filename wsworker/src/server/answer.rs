@@ -97,7 +97,11 @@ fn host(parts: &http::request::Parts) -> Result<Option<&str>> {
         },
     };
     // RFC 9112 §3.2.2: a target with an authority counts instead of `Host`.
-    Ok(parts.uri.authority().map(http::uri::Authority::as_str).or(host))
+    Ok(parts
+        .uri
+        .authority()
+        .map(http::uri::Authority::as_str)
+        .or(host))
 }
 
 /// RFC 3986 §3.2.2 and §3.2.3, loosely: enough that nothing else gets in. It

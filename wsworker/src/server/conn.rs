@@ -277,7 +277,7 @@ async fn drain(stream: &mut Stream) -> std::io::Result<()> {
 }
 
 /// How long a peer may take to hear its last response.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_millis(500);
 /// How much of what it still sends is read, in bytes.
 const DRAINED: usize = 256 << 10;
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

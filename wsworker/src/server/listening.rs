@@ -270,14 +270,27 @@ impl Ending {
             .await;
         };
         let in_time = timeout(self.drain_timeout, empty).await.is_ok();
-        self.threads.iter().for_each(|thread| thread.stop());
-        self.beats.iter().for_each(tokio::task::AbortHandle::abort);
-        let open = counts.open();
-        self.span.in_scope(|| match in_time {
-            true => tracing::info!("drained"),
-            false => tracing::warn!(open, "not drained in time"),
-        });
+        if in_time {
+            self.span.in_scope(|| tracing::info!("drained"));
+        } else {
+            let open = counts.open();
+            self.span
+                .in_scope(|| tracing::warn!(open, "not drained in time: dropping what is left"));
+            self.threads.iter().for_each(|thread| thread.stop());
+            // Theirs is to notice; not to take the time that is over.
+            let _ = timeout(NOTICING, counts.empty()).await;
+        }
         self.drained = true;
+        // What a handler that never returns keeps open still needs its deadlines.
+        let beats = std::mem::take(&mut self.beats);
+        let end = async move {
+            counts.empty().await;
+            beats.iter().for_each(tokio::task::AbortHandle::abort);
+        };
+        match in_time {
+            true => end.await,
+            false => drop(self.threads[0].runtime.spawn(end)),
+        }
     }
 
     fn take(&mut self) -> Self {
@@ -307,3 +320,5 @@ fn http(max_header_size: usize) -> http1::Builder {
 const DEFAULT_ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 8787);
 /// How often a drain looks for WebSockets that opened late.
 const AGAIN: Duration = Duration::from_millis(50);
+/// How long what was dropped may take to end.
+const NOTICING: Duration = Duration::from_millis(250);

@@ -5,6 +5,7 @@ mod accept;
 mod address;
 mod answer;
 mod conn;
+mod environment;
 mod limits;
 mod listening;
 mod proxies;

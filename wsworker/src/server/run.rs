@@ -60,8 +60,8 @@ pub fn run(worker: impl Worker) -> Result<()> {
 pub(super) fn run_server(entry: Entry, mut settings: Settings) -> Result<()> {
     if Handle::try_current().is_ok() {
         return Err(Error::config(
-            "run starts runtimes of its own and was called inside one; \
-             there, use Server::new(worker).serve().await",
+            "run starts runtimes of its own and was called inside one; there, \
+             await Server::serve instead: Server::new(worker).serve().await",
         ));
     }
     settings.apply(std::env::vars_os())?;

@@ -28,6 +28,15 @@ struct Large {
 }
 
 impl Batch {
+    pub(crate) const fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            sent: 0,
+            large: VecDeque::new(),
+            len: 0,
+        }
+    }
+
     /// Bytes that did not go out yet.
     #[inline]
     pub(crate) fn len(&self) -> usize {

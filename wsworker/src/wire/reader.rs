@@ -20,17 +20,10 @@ use crate::protocol::message::Message;
 pub(crate) enum Item {
     Message(Message),
     /// The payload of a ping, to be sent back.
-    Ping(Control),
+    Ping(Message),
     Pong,
     /// The payload of a Close, not yet judged.
-    Close(Control),
-}
-
-/// A control frame's payload: at most 125 bytes.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Control {
-    len: u8,
-    bytes: [u8; 125],
+    Close(Message),
 }
 
 /// Reads the frames of one connection. 16 bytes while no message is under way.
@@ -139,12 +132,12 @@ impl Reader {
         chunk.advance(head.size);
         let payload = &mut chunk[..len];
         Frame::new(true, head.opcode, head.mask, Payload::BorrowedMut(payload)).unmask();
-        let control = Control::copied(payload);
+        let payload = Message::copied(false, payload);
         chunk.advance(len);
         Some(match head.opcode {
-            OpCode::Ping => Item::Ping(control),
+            OpCode::Ping => Item::Ping(payload),
             OpCode::Pong => Item::Pong,
-            _ => Item::Close(control),
+            _ => Item::Close(payload),
         })
     }
 
@@ -249,19 +242,6 @@ impl Building {
             return bytes::Bytes::copy_from_slice(&self.bytes);
         }
         self.bytes.freeze()
-    }
-}
-
-impl Control {
-    fn copied(payload: &[u8]) -> Self {
-        let mut bytes = [0; 125];
-        bytes[..payload.len()].copy_from_slice(payload);
-        let len = payload.len() as u8;
-        Self { len, bytes }
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
     }
 }
 
