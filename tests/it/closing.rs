@@ -648,7 +648,83 @@ fn the_last_callbacks_run_on_the_value_that_failed() {
     });
 }
 
+/// Says what its socket is like when its connection ends.
+#[worker]
+#[derive(Clone)]
+struct Last {
+    said: tokio::sync::mpsc::UnboundedSender<(State, bool, bool)>,
+}
+
+impl Worker for Last {
+    async fn on_message(&mut self, _ws: &WebSocket, _message: Message) -> Result<()> {
+        Ok(())
+    }
+
+    async fn on_close(&mut self, ws: &WebSocket, _close: CloseEvent) {
+        let refused = ws.send("late").is_err_and(|error| error.is_closed());
+        let _ = self.said.send((ws.state(), refused, ws.close().is_ok()));
+    }
+}
+
+#[test]
+fn the_socket_is_closed_when_on_close_runs() {
+    within(async || {
+        let (said, mut saying) = tokio::sync::mpsc::unbounded_channel();
+        let server = Served::start(Last { said }).await;
+        RawClient::open(server.addr).await.close().await;
+        assert_eq!(saying.recv().await, Some((State::Closed, true, true)));
+        drop(RawClient::open(server.addr).await);
+        assert_eq!(saying.recv().await, Some((State::Closed, true, true)));
+    });
+}
+
 // A Close behind a handler
+
+#[test]
+fn our_close_leaves_at_once_though_a_handler_holds() {
+    within(async || {
+        let mut server = Recorded::start_with(|s| s.close_timeout(Duration::from_secs(4))).await;
+        let mut client = RawClient::open(server.addr).await;
+        let ws = server.opened().await;
+        client.send(Frame::text("!hold")).await;
+        server.expect(Event::Open).await;
+        server.expect(Event::text("!hold")).await;
+        ws.close_with(4000_u16, "now").unwrap();
+        assert_eq!(client.expect_close(4000).await, "now");
+        client.send(Frame::close(4000, "")).await;
+        server.release();
+        // Its echo comes too late.
+        let error = server.expect_error().await;
+        assert!(error.contains("closed"), "{error}");
+        client.expect_eof().await;
+        assert!(matches!(server.next().await, Event::Close { .. }));
+        assert_eq!(server.finish().await, []);
+    });
+}
+
+#[test]
+fn sends_race_with_the_end_and_nothing_breaks() {
+    within(async || {
+        let mut server = Recorded::start().await;
+        for round in 0..50 {
+            let mut client = RawClient::open(server.addr).await;
+            let ws = server.opened().await;
+            let sending = std::thread::spawn(move || while ws.send("more").is_ok() {});
+            client.expect_text("more").await;
+            match round % 3 {
+                0 => drop(client),
+                1 => client.send(Frame::close(1000, "")).await,
+                _ => client.send(Frame::text("bad").rsv(4)).await,
+            }
+            let begun = Instant::now();
+            while !sending.is_finished() {
+                assert!(begun.elapsed() < crate::raw::DEADLINE, "it sends for ever");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            sending.join().unwrap();
+        }
+    });
+}
 
 #[test]
 fn a_close_is_answered_after_the_messages_before_it_were_handled() {

@@ -3,14 +3,14 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use wsworker::prelude::*;
-use wsworker::{Address, Listening};
+use wsworker::{Address, Listening, broadcast};
 
 use crate::raw::{DEADLINE, Frame, Head, RawClient};
 use crate::server::{DRAIN_TIMEOUT, Event, Recorded, Served, eventually, within};
@@ -267,20 +267,8 @@ fn run_inside_a_runtime_is_an_error_that_names_the_way() {
     });
 }
 
-fn serves_in(mut runtime: tokio::runtime::Builder) {
-    // The server alone is in that runtime.
-    let (tell, told) = mpsc::channel();
-    let server = thread::spawn(move || {
-        let runtime = runtime.enable_all().build().unwrap();
-        runtime.block_on(async {
-            let server = Server::new(Echo).bind("127.0.0.1:0");
-            let listening = server.listen().await.unwrap();
-            tell.send((tcp(&listening, 0), listening.handle())).unwrap();
-            listening.serve().await
-        })
-    });
-    let (addr, handle) = told.recv_timeout(DEADLINE).unwrap();
-    within(async move || {
+fn serves_in(runtime: tokio::runtime::Builder) {
+    serves_in_with(runtime, Echo, async |addr| {
         let mut clients = Vec::new();
         for _ in 0..20 {
             clients.push(RawClient::open(addr).await);
@@ -292,6 +280,26 @@ fn serves_in(mut runtime: tokio::runtime::Builder) {
             client.close().await;
         }
     });
+}
+
+/// Serves the worker in a runtime of its own while the test runs in another.
+fn serves_in_with(
+    mut runtime: tokio::runtime::Builder,
+    worker: impl Worker,
+    test: impl AsyncFnOnce(SocketAddr) + Send + 'static,
+) {
+    let (tell, told) = mpsc::channel();
+    let server = thread::spawn(move || {
+        let runtime = runtime.enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = Server::new(worker).bind("127.0.0.1:0");
+            let listening = server.listen().await.unwrap();
+            tell.send((tcp(&listening, 0), listening.handle())).unwrap();
+            listening.serve().await
+        })
+    });
+    let (addr, handle) = told.recv_timeout(DEADLINE).unwrap();
+    within(async move || test(addr).await);
     handle.shutdown();
     server.join().unwrap().unwrap();
 }
@@ -320,6 +328,89 @@ fn serve_without_listen_serves_and_ends_with_its_future() {
         echoes(&mut client).await;
         serving.abort();
         assert!(serving.await.unwrap_err().is_cancelled());
+        // Its connections end as after a shutdown.
+        client.expect_close(1001).await;
+        client.send(Frame::close(1001, "")).await;
+        client.expect_clean_eof().await;
+    });
+}
+
+/// Tells everyone what anyone says.
+#[worker]
+#[derive(Clone)]
+struct Room {
+    members: Arc<Mutex<Vec<WebSocket>>>,
+}
+
+impl Worker for Room {
+    async fn on_open(&mut self, ws: &WebSocket, _req: &Request) -> Result<()> {
+        self.members.lock().unwrap().push(ws.clone());
+        ws.send("welcome")
+    }
+
+    async fn on_message(&mut self, _ws: &WebSocket, message: Message) -> Result<()> {
+        let members = self.members.lock().unwrap().clone();
+        broadcast(&members, message);
+        Ok(())
+    }
+
+    async fn on_close(&mut self, ws: &WebSocket, _close: CloseEvent) {
+        self.members.lock().unwrap().retain(|member| member != ws);
+    }
+}
+
+#[test]
+fn a_room_over_many_threads_loses_nothing_and_keeps_each_senders_order() {
+    const MEMBERS: usize = 12;
+    const MESSAGES: usize = 200;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(4);
+    let members = Arc::default();
+    serves_in_with(builder, Room { members }, async |addr| {
+        let mut clients = Vec::new();
+        for _ in 0..MEMBERS {
+            let mut client = RawClient::open(addr).await;
+            client.expect_text("welcome").await;
+            clients.push(client);
+        }
+        for (who, client) in clients.iter_mut().enumerate() {
+            let said = (0..MESSAGES).map(|i| Frame::text(format!("{who} {i}")));
+            client.send_all(said).await;
+        }
+        for client in &mut clients {
+            let mut next = [0; MEMBERS];
+            for _ in 0..MEMBERS * MESSAGES {
+                let frame = client.read_frame().await;
+                let (who, i) = frame.text().split_once(' ').unwrap();
+                let who: usize = who.parse().unwrap();
+                assert_eq!(i, next[who].to_string(), "from {who}");
+                next[who] += 1;
+            }
+        }
+        for client in clients {
+            client.close().await;
+        }
+    });
+}
+
+#[test]
+fn members_may_come_and_go_while_others_talk() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(4);
+    let members = Arc::default();
+    serves_in_with(builder, Room { members }, async |addr| {
+        let mut stays = RawClient::open(addr).await;
+        stays.expect_text("welcome").await;
+        for round in 0..100 {
+            let mut goes = RawClient::open(addr).await;
+            goes.send(Frame::text(format!("round {round}"))).await;
+            if round % 2 == 0 {
+                // Gone with unread messages, or with none.
+                goes.expect_text("welcome").await;
+            }
+            stays.expect_text(&format!("round {round}")).await;
+        }
+        stays.close().await;
     });
 }
 

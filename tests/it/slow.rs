@@ -159,6 +159,29 @@ fn a_flood_of_pings_is_bounded() {
     });
 }
 
+#[test]
+fn a_flood_of_messages_starves_nobody() {
+    within(async || {
+        let server = Recorded::start().await;
+        let mut flooder = RawClient::open(server.addr).await;
+        let flood = encode_all((0..10_000).map(|_| Frame::text("!quiet")));
+        let flooding = tokio::spawn(async move {
+            loop {
+                flooder.send_raw(&flood).await;
+            }
+        });
+        let mut other = RawClient::open(server.addr).await;
+        for _ in 0..20 {
+            let begun = Instant::now();
+            other.send(Frame::text("me too")).await;
+            other.expect_text("me too").await;
+            let took = begun.elapsed();
+            assert!(took < Duration::from_secs(1), "{took:?}");
+        }
+        flooding.abort();
+    });
+}
+
 fn frame_number(payload: &[u8]) -> usize {
     let text = std::str::from_utf8(payload).expect("a pong has its ping's payload");
     text.trim().parse().expect("a pong has its ping's payload")

@@ -12,7 +12,10 @@ pub fn reader(data: &[u8]) {
         return;
     };
     let (cuts, bytes) = cuts.split_at(cuts.len().min(4));
-    let (masked, limit) = (flags & 1 == 0, [200, 5_000, 1 << 20][usize::from(flags >> 1) % 3]);
+    let (masked, limit) = (
+        flags & 1 == 0,
+        [200, 5_000, 1 << 20][usize::from(flags >> 1) % 3],
+    );
     let wanted = model::expected(bytes, masked, limit);
     assert_eq!(model::seen(bytes, masked, limit, cuts), wanted);
     assert_eq!(model::seen(bytes, masked, limit, &[]), wanted);
@@ -24,9 +27,13 @@ pub fn handshake(data: &[u8]) {
     let method = Method::from_bytes(lines.next().unwrap_or_default()).unwrap_or(Method::GET);
     let mut headers = HeaderMap::new();
     for line in lines {
-        let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let colon = line
+            .iter()
+            .position(|byte| *byte == b':')
+            .unwrap_or(line.len());
         let (name, value) = (&line[..colon], line.get(colon + 1..).unwrap_or_default());
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
         {
             headers.append(name, value);
         }

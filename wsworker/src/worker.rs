@@ -67,11 +67,7 @@ pub trait Worker: Annotated + CloneForEachRequest + Send + 'static {
     ///
     /// An error answers 500 with an id and is logged under it, unless it stands
     /// for another response, as those of [`Request::upgrade`] do.
-    fn fetch(
-        &mut self,
-        req: Request,
-        env: &Env,
-    ) -> impl Future<Output = Result<Response>> + Send {
+    fn fetch(&mut self, req: Request, env: &Env) -> impl Future<Output = Result<Response>> + Send {
         let _ = env;
         async move { Ok(req.upgrade()?.accept()) }
     }

@@ -64,7 +64,10 @@ impl<F: Future> Future for Place<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut turn = self.project().turn;
-        let running = turn.as_mut().as_pin_mut().expect("not polled after it ended");
+        let running = turn
+            .as_mut()
+            .as_pin_mut()
+            .expect("not polled after it ended");
         let output = ready!(running.poll(cx));
         turn.set(None);
         Poll::Ready(output)

@@ -205,7 +205,10 @@ impl Handle {
         let waiting = {
             let mut queue = self.queue();
             self.set_state(State::Closed);
-            queue.waiting.as_mut().map(|w| std::mem::take(&mut w.for_room))
+            queue
+                .waiting
+                .as_mut()
+                .map(|w| std::mem::take(&mut w.for_room))
         };
         waiting.into_iter().flatten().for_each(Waker::wake);
     }
@@ -272,7 +275,11 @@ impl Handle {
     pub(super) fn tell_room(&self) {
         if self.awaited.load(Ordering::Acquire) && !self.is_over_half() {
             self.awaited.store(false, Ordering::Release);
-            let waiting = self.queue().waiting.as_mut().map(|w| std::mem::take(&mut w.for_room));
+            let waiting = self
+                .queue()
+                .waiting
+                .as_mut()
+                .map(|w| std::mem::take(&mut w.for_room));
             waiting.into_iter().flatten().for_each(Waker::wake);
         }
     }
@@ -300,10 +307,8 @@ impl Handle {
         // Woken only when there was nothing to write: else it knows already. Its
         // own turn looks at the queue before it ends.
         let own = turn::held(self, |held| held.is_some());
-        if buffered == 0 && !own {
-            if let Some(waker) = &queue.waker {
-                waker.wake_by_ref();
-            }
+        if let (0, false, Some(waker)) = (buffered, own, &queue.waker) {
+            waker.wake_by_ref();
         }
     }
 

@@ -1,8 +1,8 @@
 //! What the connections of one thread share: limits, surroundings, the clock
 //! and the list of the living. Does not accept or read anything.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -59,6 +59,9 @@ pub(crate) struct Hub {
     wheel: Mutex<Wheel<Arc<Handle>>>,
     /// Rung when the first connection comes.
     populated: Notify,
+    /// The Close that every connection gets from now on.
+    closing: OnceLock<ClosePayload>,
+    stopped: AtomicBool,
 }
 
 impl Hub {
@@ -76,6 +79,8 @@ impl Hub {
             now: AtomicU32::new(0),
             wheel: Mutex::new(Wheel::new()),
             populated: Notify::new(),
+            closing: OnceLock::new(),
+            stopped: AtomicBool::new(false),
         })
     }
 
@@ -91,13 +96,31 @@ impl Hub {
         }
     }
 
-    /// Closes every connection in the usual order: Close, answer, end.
+    /// Closes every connection, and those that come later, in the usual order:
+    /// Close, answer, end.
     pub(crate) fn close_all(&self, code: CloseCode, reason: &str) {
-        let handles: Vec<_> = self.wheel().iter().cloned().collect();
-        let payload = ClosePayload::cut(code, reason);
-        for handle in handles {
-            handle.close(&payload);
+        let closing = self.closing.get_or_init(|| ClosePayload::cut(code, reason));
+        for handle in self.handles() {
+            handle.close(closing);
         }
+    }
+
+    /// Drops every connection: their consumers hear 1006.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        for handle in self.handles() {
+            handle.wake();
+        }
+    }
+
+    /// The Close of a server that is going away.
+    pub(super) fn closing(&self) -> Option<&ClosePayload> {
+        self.closing.get()
+    }
+
+    #[inline]
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
     }
 
     /// How many connections live.
@@ -130,6 +153,10 @@ impl Hub {
         let removed = self.wheel().remove(key);
         // Dropped outside the lock: it may be the last handle.
         drop(removed);
+    }
+
+    fn handles(&self) -> Vec<Arc<Handle>> {
+        self.wheel().iter().cloned().collect()
     }
 
     /// Looks at the clock, for `now` to show.

@@ -81,7 +81,9 @@ impl Life {
 
     /// The peer broke the protocol, or a limit.
     pub(super) fn violated(&mut self, error: Error, deadline: u32) {
-        let code = error.close_code().unwrap_or(CloseCode::PROTOCOL_ERROR.get());
+        let code = error
+            .close_code()
+            .unwrap_or(CloseCode::PROTOCOL_ERROR.get());
         let code = CloseCode::try_from(code).unwrap_or(CloseCode::PROTOCOL_ERROR);
         let reason = error.message().to_owned();
         self.decide(End {
@@ -157,7 +159,11 @@ impl Life {
     /// Everything was written, and the sending side is shut.
     pub(super) fn flushed(&mut self) {
         let linger = self.end.as_ref().is_some_and(|end| end.linger);
-        self.phase = if linger { Phase::Lingering } else { Phase::Gone };
+        self.phase = if linger {
+            Phase::Lingering
+        } else {
+            Phase::Gone
+        };
     }
 
     /// The stream cannot be used any more.

@@ -29,12 +29,11 @@ use crate::wire::batch::SLICES;
 use crate::wire::{Batch, Item, OpCode, Reader, buffers};
 
 /// What the opening handshake leaves for the connection.
-pub struct Upgraded {
+pub(crate) struct Upgraded {
     pub(crate) stream: Stream,
     /// Bytes that came after the handshake.
     pub(crate) read: Vec<u8>,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) protocol: Option<Box<str>>,
     pub(crate) remote_addr: Option<SocketAddr>,
     /// Dropped when the connection ends: it counts the server's connections.
     pub(crate) guard: Option<Box<dyn Send>>,
@@ -148,6 +147,12 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             self.begun = true;
             self.handle.set_waker(Some(cx.waker().clone()));
             self.deliver(Event::Open, Outcome::Counts, cx);
+            if let Some(closing) = self.handle.hub().closing() {
+                self.handle.close(closing);
+            }
+        }
+        if self.handle.hub().is_stopped() && self.stream.is_some() {
+            self.lost(io::ErrorKind::TimedOut.into());
         }
         self.keep_time();
         self.resume(cx);
@@ -510,10 +515,10 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         };
         if let Some((buffer, room)) = self.reader.direct() {
             let n = ready!(poll_read(stream, &mut buffer.limit(room), cx))?;
-            if n > 0 {
-                if let Err(violation) = self.reader.direct_filled(n) {
-                    self.violated(violation);
-                }
+            if n > 0
+                && let Err(violation) = self.reader.direct_filled(n)
+            {
+                self.violated(violation);
             }
             return Poll::Ready(Ok(n));
         }
@@ -624,10 +629,8 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     fn heard(&mut self, n: usize) {
         self.last_byte = self.handle.hub().now();
         self.pinged = false;
-        if n == 0 {
-            if let Some(awake) = &mut self.awake {
-                awake.frame_since = awake.frame_since.map(|_| self.last_byte);
-            }
+        if let (0, Some(awake)) = (n, &mut self.awake) {
+            awake.frame_since = awake.frame_since.map(|_| self.last_byte);
         }
     }
 
@@ -676,11 +679,16 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
 
     fn keep_open_time(&mut self, now: u32) {
         let (idle, limits) = (self.handle.hub().times.idle, self.handle.limits());
-        let stalled = self.stalled_since().is_some_and(|since| now >= since + idle);
+        let stalled = self
+            .stalled_since()
+            .is_some_and(|since| now >= since + idle);
         let quiet = now.saturating_sub(self.last_byte);
         if stalled || (!self.stopped && quiet >= idle) {
             self.lost(io::ErrorKind::TimedOut.into());
-        } else if self.frame_due().is_some_and(|due| now >= due && !self.stopped) {
+        } else if self
+            .frame_due()
+            .is_some_and(|due| now >= due && !self.stopped)
+        {
             let timeout = limits.frame_timeout;
             let message = format!("a frame was not whole within {timeout:?}");
             self.violated(Error::protocol(1008, message));

@@ -50,7 +50,9 @@ impl Message {
     pub fn as_text(&self) -> Option<&str> {
         // Checked when it was made; asked again because a check with SIMD costs
         // less than an `unsafe` block in this crate would.
-        let text = self.is_text().then(|| simdutf8::basic::from_utf8(self.as_bytes()));
+        let text = self
+            .is_text()
+            .then(|| simdutf8::basic::from_utf8(self.as_bytes()));
         text.map(|text| text.expect("a text message is UTF-8"))
     }
 
@@ -182,10 +184,22 @@ impl Eq for Message {}
 /// The kind and the length, with the start of the payload: never a whole megabyte.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, bytes) = (if self.is_text() { "text" } else { "binary" }, self.as_bytes());
+        let (kind, bytes) = (
+            if self.is_text() { "text" } else { "binary" },
+            self.as_bytes(),
+        );
         let shown = &bytes[..bytes.len().min(SHOWN)];
-        write!(f, "{kind}({} bytes, \"{}", bytes.len(), shown.escape_ascii())?;
-        f.write_str(if shown.len() < bytes.len() { "\"…)" } else { "\")" })
+        write!(
+            f,
+            "{kind}({} bytes, \"{}",
+            bytes.len(),
+            shown.escape_ascii()
+        )?;
+        f.write_str(if shown.len() < bytes.len() {
+            "\"…)"
+        } else {
+            "\")"
+        })
     }
 }
 

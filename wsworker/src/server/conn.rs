@@ -84,7 +84,6 @@ pub(super) async fn serve(
                 stream,
                 read,
                 hub: conn.thread.hub.clone(),
-                protocol: None,
                 remote_addr: opening.remote_addr,
                 guard: Some(Box::new(permit)),
             });

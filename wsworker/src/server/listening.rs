@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{interval, timeout};
+use tokio::time::timeout;
 
 use super::accept::Acceptor;
 use super::address::{Address, Listener};
@@ -256,20 +256,7 @@ impl Ending {
         let open = counts.open();
         self.span.in_scope(|| tracing::info!(open, "draining"));
         self.threads.iter().for_each(|thread| thread.drain());
-        let empty = async {
-            let mut again = interval(AGAIN);
-            let mut empty = pin!(counts.empty());
-            poll_fn(|cx| {
-                if again.poll_tick(cx).is_ready() {
-                    // A request that was under way may have got its 101 since.
-                    self.threads.iter().for_each(|thread| thread.close_all());
-                    cx.waker().wake_by_ref();
-                }
-                empty.as_mut().poll(cx)
-            })
-            .await;
-        };
-        let in_time = timeout(self.drain_timeout, empty).await.is_ok();
+        let in_time = timeout(self.drain_timeout, counts.empty()).await.is_ok();
         if in_time {
             self.span.in_scope(|| tracing::info!("drained"));
         } else {
@@ -318,7 +305,5 @@ fn http(max_header_size: usize) -> http1::Builder {
 
 /// Loopback, as a first try should be; the port that the Workers tools use.
 const DEFAULT_ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 8787);
-/// How often a drain looks for WebSockets that opened late.
-const AGAIN: Duration = Duration::from_millis(50);
 /// How long what was dropped may take to end.
 const NOTICING: Duration = Duration::from_millis(250);

@@ -75,21 +75,18 @@ impl Thread {
         }
     }
 
-    /// Lets requests end, and closes every WebSocket with 1001.
+    /// Lets requests end, and closes every WebSocket with 1001, those too that
+    /// open later.
     pub(super) fn drain(&self) {
         self.turn(Phase::Draining);
-        self.close_all();
-    }
-
-    /// Closes with 1001 what is open by now.
-    pub(super) fn close_all(&self) {
         self.hub
             .close_all(CloseCode::GOING_AWAY, "the server is shutting down");
     }
 
-    /// Drops what still speaks HTTP.
+    /// Drops what is left.
     pub(super) fn stop(&self) {
         self.turn(Phase::Stopped);
+        self.hub.stop();
     }
 
     fn turn(&self, to: Phase) {

@@ -75,7 +75,11 @@ fn feed(
         });
     }
     // Of a frame that has only begun, no more than a control frame is left over.
-    assert!(chunk.len() < 14 + 125, "{} bytes are left over", chunk.len());
+    assert!(
+        chunk.len() < 14 + 125,
+        "{} bytes are left over",
+        chunk.len()
+    );
     Ok(())
 }
 
@@ -109,8 +113,14 @@ fn walk(mut bytes: &[u8], masked: bool, limit: usize, items: &mut Vec<Seen>) -> 
         if bytes.len() < 2 + width {
             return Ok(());
         }
-        let wide = bytes[2..2 + width].iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
-        let length = if width == 0 { u64::from(second & 127) } else { wide };
+        let wide = bytes[2..2 + width]
+            .iter()
+            .fold(0, |n, byte| n << 8 | u64::from(*byte));
+        let length = if width == 0 {
+            u64::from(second & 127)
+        } else {
+            wide
+        };
         if (width == 2 && length < 126) || (width == 8 && !(65536..1 << 63).contains(&length)) {
             return Err(1002);
         }
@@ -122,7 +132,10 @@ fn walk(mut bytes: &[u8], masked: bool, limit: usize, items: &mut Vec<Seen>) -> 
         bytes = &bytes[head..];
         let whole = bytes.len() as u64 >= length;
         let here = if whole { length as usize } else { bytes.len() };
-        let unmasked = bytes[..here].iter().enumerate().map(|(i, byte)| byte ^ mask[i % 4]);
+        let unmasked = bytes[..here]
+            .iter()
+            .enumerate()
+            .map(|(i, byte)| byte ^ mask[i % 4]);
         if control {
             if !whole {
                 return Ok(());

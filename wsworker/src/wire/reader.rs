@@ -102,9 +102,12 @@ impl Reader {
         if left < DIRECT {
             return None;
         }
-        let room = left.min(building.bytes.len().max(DIRECT));
-        building.bytes.reserve(room);
-        Some((&mut building.bytes, room))
+        let bytes = &mut building.bytes;
+        if bytes.len() == bytes.capacity() {
+            bytes.reserve(left.min(bytes.len().max(DIRECT)));
+        }
+        let room = left.min(bytes.capacity() - bytes.len());
+        Some((bytes, room))
     }
 
     /// Takes note of `n` bytes read into `direct`'s buffer.
@@ -204,7 +207,10 @@ impl Reader {
         if done.text && done.valid < done.bytes.len() {
             return Err(not_utf8());
         }
-        Ok(Progress::Message(Message::new(done.text, done.into_bytes())))
+        Ok(Progress::Message(Message::new(
+            done.text,
+            done.into_bytes(),
+        )))
     }
 }
 

@@ -48,7 +48,6 @@ fn frame(rng: &mut SmallRng, masked: bool, out: &mut Vec<u8>) {
 #[test]
 fn chunking_never_changes_the_outcome_and_the_outcome_is_the_models() {
     let seed = rand::random::<u64>();
-    println!("seed {seed}");
     let mut rng = SmallRng::seed_from_u64(seed);
     for _ in 0..2000 {
         let masked = rng.random_ratio(3, 4);
@@ -60,7 +59,8 @@ fn chunking_never_changes_the_outcome_and_the_outcome_is_the_models() {
         let limit = *[10_000, 100_000].choose(&mut rng).expect("not empty");
         let wanted = expected(&bytes, masked, limit);
         for cuts in [&[][..], &[0], &[255], &rng.random::<[u8; 7]>()] {
-            assert_eq!(seen(&bytes, masked, limit, cuts), wanted, "cuts {cuts:?}");
+            let outcome = seen(&bytes, masked, limit, cuts);
+            assert_eq!(outcome, wanted, "seed {seed}, cuts {cuts:?}");
         }
     }
 }
@@ -70,7 +70,10 @@ fn an_idle_reader_is_16_bytes_and_holds_no_buffer() {
     assert_eq!(size_of::<Reader>(), 16);
     let mut reader = Reader::new(false);
     let mut chunk = BytesMut::from(&b"\x82\x03abc"[..]);
-    let item = reader.next(&mut chunk, 100).expect("allowed").expect("whole");
+    let item = reader
+        .next(&mut chunk, 100)
+        .expect("allowed")
+        .expect("whole");
     assert_eq!(item, Item::Message(Message::binary(&b"abc"[..])));
     assert!(reader.building.is_none() && chunk.is_empty());
 }
@@ -101,11 +104,16 @@ fn a_kept_message_pins_at_most_16_times_its_size() {
         let mut chunk = crate::wire::buffers::take();
         chunk.extend_from_slice(&bytes);
         let before = chunk.as_ptr() as usize..chunk.as_ptr() as usize + chunk.capacity();
-        let item = Reader::new(false).next(&mut chunk, 1 << 20).expect("allowed");
+        let item = Reader::new(false)
+            .next(&mut chunk, 1 << 20)
+            .expect("allowed");
         let Some(Item::Message(message)) = item else {
             panic!("{size} bytes are no message");
         };
         let inside = before.contains(&(message.as_bytes().as_ptr() as usize));
-        assert!(!inside || before.len() <= 16 * size, "{size} bytes pin {before:?}");
+        assert!(
+            !inside || before.len() <= 16 * size,
+            "{size} bytes pin {before:?}"
+        );
     }
 }
