@@ -223,6 +223,21 @@ async def messages_over_the_limit():
             await closed_by_server(ws, 1009)
 
 
+@check
+async def a_close_reaches_a_client_that_is_still_sending():
+    # Reads only once everything is sent: a server that closes TCP with bytes
+    # unread resets the connection, and the Close is lost on the way.
+    raw = await Raw.open(LIMITED)
+    raw.writer.transport.pause_reading()
+    await raw.send(b"\x82\xff" + MIB.to_bytes(8, "big") + bytes(4))
+    await asyncio.sleep(0.2)
+    for _ in range(16):
+        await raw.send(bytes(MIB // 16))
+    raw.writer.transport.resume_reading()
+    data = await raw.until_eof()
+    equal((data[:1], data[2:4]), (b"\x88", (1009).to_bytes(2, "big")), "Close")
+
+
 # --- The handshake
 
 

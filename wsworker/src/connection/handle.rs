@@ -124,7 +124,7 @@ impl Handle {
     #[inline]
     pub(crate) fn buffered(&self) -> usize {
         let held = turn::held(self, |held| held.map_or(0, |batch| batch.len()));
-        self.buffered.load(Ordering::Acquire) + held
+        self.buffered.load(Ordering::SeqCst) + held
     }
 
     /// Is nothing queued or being written?
@@ -173,7 +173,7 @@ impl Handle {
         if buffered >= limit {
             return Err(Error::full(buffered, limit));
         }
-        self.enqueue(&mut queue, |batch| batch.push_message(message));
+        self.enqueue(&mut queue, |batch| batch.push_waiting(message));
         Ok(())
     }
 
@@ -193,6 +193,7 @@ impl Handle {
             self.set_state(State::Closing);
             let waker = queue.waker.clone();
             drop(queue);
+            self.wake_waiting();
             // The task has a deadline to keep from now on, wherever the frame waits.
             if let Some(waker) = waker {
                 waker.wake();
@@ -202,27 +203,22 @@ impl Handle {
 
     /// Nothing can be sent from now on.
     pub(super) fn set_closed(&self) {
-        let waiting = {
-            let mut queue = self.queue();
+        {
+            let _queue = self.queue();
             self.set_state(State::Closed);
-            queue
-                .waiting
-                .as_mut()
-                .map(|w| std::mem::take(&mut w.for_room))
-        };
-        waiting.into_iter().flatten().for_each(Waker::wake);
+        }
+        self.wake_waiting();
     }
 
     /// Waits until `send` finds room. Once it had to wait it waits until half of
     /// the limit is free.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>, waited: &mut bool) -> Poll<Result<()>> {
         let limit = self.hub.limits.max_buffered;
-        let enough = if *waited { limit / 2 } else { limit - 1 };
         let mut queue = self.queue();
         if self.state() != State::Open {
             return Poll::Ready(Err(Error::closed()));
         }
-        if self.buffered() <= enough {
+        if !*waited && self.buffered() < limit {
             return Poll::Ready(Ok(()));
         }
         *waited = true;
@@ -230,8 +226,13 @@ impl Handle {
         if !for_room.iter().any(|waker| waker.will_wake(cx.waker())) {
             for_room.push(cx.waker().clone());
         }
-        self.awaited.store(true, Ordering::Release);
-        Poll::Pending
+        // Said before the look at what is buffered, as the writer counts before it
+        // looks at this: one of the two sees the other.
+        self.awaited.store(true, Ordering::SeqCst);
+        if self.is_over_half() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
     }
 
     pub(super) fn wake(&self) {
@@ -267,21 +268,26 @@ impl Handle {
 
     /// Counts bytes that went out.
     pub(super) fn sub_buffered(&self, n: usize) {
-        self.buffered.fetch_sub(n, Ordering::AcqRel);
+        self.buffered.fetch_sub(n, Ordering::SeqCst);
     }
 
     /// Tells those who wait for room, if there is enough.
     #[inline]
     pub(super) fn tell_room(&self) {
-        if self.awaited.load(Ordering::Acquire) && !self.is_over_half() {
-            self.awaited.store(false, Ordering::Release);
-            let waiting = self
-                .queue()
-                .waiting
-                .as_mut()
-                .map(|w| std::mem::take(&mut w.for_room));
-            waiting.into_iter().flatten().for_each(Waker::wake);
+        if self.awaited.load(Ordering::SeqCst) && !self.is_over_half() {
+            self.wake_waiting();
         }
+    }
+
+    /// Calls those who wait for room: there is some, or there never will be.
+    fn wake_waiting(&self) {
+        let waiting = {
+            let mut queue = self.queue();
+            self.awaited.store(false, Ordering::SeqCst);
+            let waiting = queue.waiting.as_mut();
+            waiting.map(|waiting| std::mem::take(&mut waiting.for_room))
+        };
+        waiting.into_iter().flatten().for_each(Waker::wake);
     }
 
     /// Holds or queues a control frame.

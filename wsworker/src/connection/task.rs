@@ -381,6 +381,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     fn write_queued(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             let begun = self.awake.as_mut().and_then(|awake| awake.writing.take());
+            let fresh = begun.is_none();
             let Some(mut batch) = begun.or_else(|| self.handle.take_queued()) else {
                 return true;
             };
@@ -397,7 +398,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                 let now = self.handle.hub().now();
                 let moved = batch.len() < before;
                 let awake = self.awake();
-                if moved || awake.wrote == 0 {
+                if fresh || moved {
                     awake.wrote = now;
                 }
                 awake.writing = Some(batch);
@@ -461,27 +462,34 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             self.stopped = false;
             self.heard(0);
         }
-        let mut chunk = buffers::take();
-        let step = if let Some(awake) = self.awake.as_mut().filter(|a| a.stashed) {
+        if let Some(awake) = self.awake.as_mut().filter(|awake| awake.stashed) {
             awake.stashed = false;
-            chunk.unsplit(std::mem::take(&mut awake.unparsed));
-            self.parse(&mut chunk, 0, share, cx);
-            Step::Again
-        } else {
-            match self.read(&mut chunk, cx) {
-                Poll::Pending => Step::Wait,
-                Poll::Ready(Ok(0)) => {
-                    self.life.lost(None, self.close_deadline());
-                    Step::Again
+            let mut stash = std::mem::take(&mut awake.unparsed);
+            self.parse(&mut stash, 0, share, cx);
+            // What is still not taken stays where it is.
+            if let Some(awake) = self.awake.as_mut().filter(|_| !stash.is_empty()) {
+                awake.unparsed = stash;
+            }
+            return Step::Again;
+        }
+        let mut chunk = buffers::take();
+        let step = match self.read(&mut chunk, cx) {
+            Poll::Pending => Step::Wait,
+            Poll::Ready(Ok(0)) => {
+                self.life.lost(None, self.close_deadline());
+                Step::Again
+            }
+            Poll::Ready(Ok(n)) => {
+                self.parse(&mut chunk, n, share, cx);
+                if !chunk.is_empty() {
+                    // The chunk is the thread's.
+                    self.awake().unparsed = BytesMut::from(&chunk[..]);
                 }
-                Poll::Ready(Ok(n)) => {
-                    self.parse(&mut chunk, n, share, cx);
-                    Step::Again
-                }
-                Poll::Ready(Err(error)) => {
-                    self.lost(error);
-                    Step::Again
-                }
+                Step::Again
+            }
+            Poll::Ready(Err(error)) => {
+                self.lost(error);
+                Step::Again
             }
         };
         buffers::give(chunk);
@@ -536,17 +544,21 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         Poll::Ready(Ok(n))
     }
 
-    /// Takes what lies in `chunk`, of which `n` bytes have just come.
+    /// Takes what lies in `chunk`, of which `n` bytes have just come. What it
+    /// leaves there is to be kept.
     fn parse(&mut self, chunk: &mut BytesMut, n: usize, share: &mut usize, cx: &mut Context<'_>) {
         let limit = self.handle.limits().max_message;
         let heads = self.reader.heads();
         let mut items = 0;
-        while matches!(self.life.phase(), Phase::Open | Phase::Closing) {
+        loop {
+            if !matches!(self.life.phase(), Phase::Open | Phase::Closing) {
+                // Nothing that comes after the end is heard.
+                chunk.clear();
+                break;
+            }
             if *share == 0 || !self.may_take() {
                 if !chunk.is_empty() {
-                    let awake = self.awake();
-                    awake.unparsed = BytesMut::from(&chunk[..]);
-                    awake.stashed = true;
+                    self.awake().stashed = true;
                 }
                 break;
             }
@@ -556,19 +568,15 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                     items += 1;
                     self.take(item, cx);
                 }
-                Ok(None) => {
-                    if !chunk.is_empty() {
-                        self.awake().unparsed = BytesMut::from(&chunk[..]);
-                    }
-                    break;
-                }
+                Ok(None) => break,
                 Err(violation) => self.violated(violation),
             }
         }
         if n > 0 {
             self.heard(n);
         }
-        self.time_frame(n, items > 0 || heads != self.reader.heads());
+        let fresh = items > 0 || heads != self.reader.heads();
+        self.time_frame(n, fresh, !chunk.is_empty());
     }
 
     #[inline]
@@ -580,6 +588,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                 } else if matches!(self.consumer, Listening::Idle(_)) {
                     self.deliver(Event::Message(message), Outcome::Counts, cx);
                 } else {
+                    let message = message.detached_below(buffers::CHUNK / 2);
                     let awake = self.awake();
                     awake.ahead_bytes += charge(&message);
                     awake.ahead.push_back(message);
@@ -634,20 +643,18 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         }
     }
 
-    /// Starts, renews or stops the clock of the frame under way.
-    fn time_frame(&mut self, n: usize, fresh: bool) {
+    /// Starts, renews or stops the clock of the frame under way, of which the
+    /// start may be `left` unparsed.
+    fn time_frame(&mut self, n: usize, fresh: bool, left: bool) {
         let now = self.last_byte;
-        let in_frame = self.reader.in_frame();
-        let Some(awake) = &mut self.awake else {
-            if in_frame {
-                self.awake().frame_since = Some(now);
+        let stashed = self.awake.as_ref().is_some_and(|awake| awake.stashed);
+        if !self.reader.in_frame() && (stashed || !left) {
+            if let Some(awake) = &mut self.awake {
+                awake.frame_since = None;
             }
             return;
-        };
-        if !in_frame && (awake.stashed || awake.unparsed.is_empty()) {
-            awake.frame_since = None;
-            return;
         }
+        let awake = self.awake();
         awake.frame_bytes += n;
         if fresh || awake.frame_since.is_none() || awake.frame_bytes >= FRAME_PROGRESS {
             awake.frame_since = Some(now);

@@ -122,6 +122,15 @@ impl Message {
         Self(Repr::Shared { text, bytes })
     }
 
+    /// The message in memory of its own, if it is shorter than `len`: it may share
+    /// a receive buffer that is much larger.
+    pub(crate) fn detached_below(self, len: usize) -> Self {
+        match &self.0 {
+            Repr::Shared { text, bytes } if bytes.len() < len => Self::copied(*text, bytes),
+            _ => self,
+        }
+    }
+
     /// The payload where it can be shared without a copy.
     pub(crate) fn shared(&self) -> Option<&Bytes> {
         match &self.0 {

@@ -7,6 +7,7 @@ use std::io::IoSlice;
 use bytes::{Buf, Bytes};
 use fastwebsockets::{Frame, OpCode, Payload};
 
+use super::buffers::CHUNK;
 use crate::protocol::message::Message;
 
 /// Encoded frames. Small payloads are copied behind each other; large ones stay
@@ -48,16 +49,28 @@ impl Batch {
         self.len == 0
     }
 
-    /// Appends a message in one frame.
+    /// Appends a message in one frame, to be written soon: a payload that is not
+    /// small is not copied.
     #[inline]
     pub(crate) fn push_message(&mut self, message: &Message) {
+        self.push_shared_from(LARGE, message);
+    }
+
+    /// Appends a message in one frame, to wait: most payloads are copied, so that
+    /// they cost what `len` says, and not the receive buffer they came in.
+    pub(crate) fn push_waiting(&mut self, message: &Message) {
+        self.push_shared_from(KEPT_SHARED, message);
+    }
+
+    #[inline]
+    fn push_shared_from(&mut self, from: usize, message: &Message) {
         let opcode = if message.is_text() {
             OpCode::Text
         } else {
             OpCode::Binary
         };
         match message.shared() {
-            Some(payload) if payload.len() >= LARGE => self.push_large(opcode, payload),
+            Some(payload) if payload.len() >= from => self.push_large(opcode, payload),
             _ => self.push(opcode, message.as_bytes()),
         }
     }
@@ -134,20 +147,27 @@ impl Batch {
 
     /// Moves what did not go out to a batch of its own size, for a connection to keep.
     pub(crate) fn take_rest(&mut self) -> Self {
-        let mut bytes = Vec::with_capacity(self.bytes.len() - self.sent);
-        bytes.extend_from_slice(&self.bytes[self.sent..]);
-        let mut large = std::mem::take(&mut self.large);
-        for large in &mut large {
-            large.at -= self.sent;
+        let waiting = self.large.iter().map(|large| large.payload.len());
+        let shared: usize = waiting.filter(|len| *len >= KEPT_SHARED).sum();
+        let mut rest = Self {
+            bytes: Vec::with_capacity(self.len - shared),
+            len: self.len,
+            ..Self::new()
+        };
+        let mut from = self.sent;
+        for Large { at, payload } in self.large.drain(..) {
+            rest.bytes.extend_from_slice(&self.bytes[from..at]);
+            from = at;
+            if payload.len() >= KEPT_SHARED {
+                let at = rest.bytes.len();
+                rest.large.push_back(Large { at, payload });
+            } else {
+                rest.bytes.extend_from_slice(&payload);
+            }
         }
-        let len = self.len;
+        rest.bytes.extend_from_slice(&self.bytes[from..]);
         self.clear();
-        Self {
-            bytes,
-            sent: 0,
-            large,
-            len,
-        }
+        rest
     }
 
     /// Empties it and keeps a buffer of moderate size for the next turn.
@@ -177,6 +197,10 @@ pub(crate) const SLICES: usize = 32;
 
 /// From this size a payload is written from where it lies.
 const LARGE: usize = 4 * 1024;
+
+/// From this size a payload that waits is not copied: the buffer that it pins is
+/// at most about twice its size.
+const KEPT_SHARED: usize = CHUNK / 2;
 
 /// What a thread's batch keeps of its buffer.
 const KEPT: usize = 256 * 1024;
