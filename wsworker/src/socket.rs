@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::connection::{Handle, Slow, State};
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::protocol::close::{CloseCode, ClosePayload};
 use crate::protocol::message::Message;
 
@@ -73,7 +73,7 @@ impl WebSocket {
     pub fn close_with<C>(&self, code: C, reason: &str) -> Result<()>
     where
         C: TryInto<CloseCode>,
-        crate::Error: From<C::Error>,
+        Error: From<C::Error>,
     {
         self.0.close(&ClosePayload::new(code.try_into()?, reason)?);
         Ok(())

@@ -14,6 +14,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::task::yield_now;
 
 use super::consumer::{self, Consumer, Event, Suspended, Turned};
 use super::handle::{Handle, State};
@@ -174,10 +175,11 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                 return Poll::Pending;
             }
         }
-        // Its share is used up: the thread's other connections come first.
+        // Its share is used up: others come first, those too that the runtime has
+        // yet to ask the system about. A mere wake-up would come before them.
         self.flush(&turn, cx);
         self.park();
-        cx.waker().wake_by_ref();
+        let _ = pin!(yield_now()).poll(cx);
         Poll::Pending
     }
 
@@ -819,5 +821,5 @@ const READ_AHEAD: usize = 64 * 1024;
 const FRAME_PROGRESS: usize = 64 * 1024;
 
 /// A connection's share of its thread before others have their turn.
-const READS_A_POLL: usize = 16;
-const MESSAGES_A_POLL: usize = 2048;
+const READS_A_POLL: usize = 8;
+const MESSAGES_A_POLL: usize = 1024;
