@@ -125,3 +125,22 @@ fn the_clock_stops_while_the_server_does_not_read() {
         }
     });
 }
+
+#[test]
+fn a_peer_that_takes_nothing_is_dropped_with_1006() {
+    within(async || {
+        // It does not even take the ping.
+        let mut server =
+            Recorded::start_with(|s| s.idle_timeout(IDLE).max_buffered(16 * 1024)).await;
+        let _client = server.open_unix().await;
+        let ws = server.opened().await;
+        let begun = Instant::now();
+        while !ws.send(vec![0; 4096]).is_err_and(|error| error.is_closed()) {
+            assert!(begun.elapsed() < IDLE * 2, "still there");
+            sleep(Duration::from_millis(1)).await;
+        }
+        server.expect(Event::Open).await;
+        server.expect_unclean(1006).await;
+        assert_eq!(server.finish().await, []);
+    });
+}
