@@ -3,7 +3,6 @@
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use crate::protocol::handshake::{self, Origins};
-use crate::server::Settings;
 use crate::wire::model;
 
 /// The reader gives what the model gives, however the bytes are cut.
@@ -59,8 +58,5 @@ pub fn options(data: &[u8]) {
         let (name, value) = line.split_once('=')?;
         Some((format!("WSWORKER_{name}").into(), value.into()))
     });
-    let mut settings = Settings::default();
-    if settings.apply(environment).is_ok() {
-        let _ = settings.check();
-    }
+    crate::server::judge_settings(environment);
 }

@@ -44,6 +44,15 @@ impl Settings {
     }
 }
 
+/// Takes or refuses an environment, for the fuzz target.
+#[cfg(fuzzing)]
+pub(crate) fn judge(environment: impl IntoIterator<Item = (OsString, OsString)>) {
+    let mut settings = Settings::default();
+    if settings.apply(environment).is_ok() {
+        let _ = settings.check();
+    }
+}
+
 /// A variable: its name after the prefix, what it takes, and what it does;
 /// `None` if it does not take the text.
 type Variable = (

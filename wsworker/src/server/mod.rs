@@ -18,6 +18,8 @@ use std::fmt;
 use std::time::Duration;
 
 pub use self::address::Address;
+#[cfg(fuzzing)]
+pub(crate) use self::environment::judge as judge_settings;
 pub use self::listening::{Listening, ServerHandle};
 pub use self::run::run;
 use self::settings::Settings;
