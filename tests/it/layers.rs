@@ -157,7 +157,7 @@ fn first_name(path: &str) -> String {
 }
 
 fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("wsworker/src");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wsworker/src");
     let mut files = Vec::new();
     find(&root, &mut files);
     assert!(!files.is_empty(), "no source in {}", root.display());

@@ -1,0 +1,192 @@
+//! Events to the consumer, one at a time, and what follows from their outcome.
+//! Does not read or write the stream.
+
+use std::collections::VecDeque;
+use std::io;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Connection, Listening, Outcome};
+use crate::connection::consumer::{self, Consumer, Event, Turned};
+use crate::connection::handle::State;
+use crate::connection::life::Phase;
+use crate::error::Error;
+use crate::protocol::message::Message;
+
+impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
+    /// Lets a suspended turn go on.
+    pub(super) fn resume(&mut self, cx: &mut Context<'_>) {
+        if let Listening::Running(turn, outcome) = &mut self.consumer {
+            let outcome = *outcome;
+            let span = self.handle.enter_span();
+            let polled = turn.as_mut().poll(cx);
+            drop(span);
+            if let Poll::Ready(turned) = polled {
+                self.turned(turned, outcome);
+            }
+        }
+    }
+
+    /// Hands over what was read ahead, then the end. Gives whether it stopped
+    /// because too much waits to be sent.
+    #[inline]
+    pub(super) fn pump(&mut self, cx: &mut Context<'_>) -> bool {
+        self.notice_close();
+        let calm = self.awake.is_none() && self.life.phase() == Phase::Open;
+        !calm && self.pump_ahead(cx)
+    }
+
+    fn pump_ahead(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let phase = self.life.phase();
+            if matches!(phase, Phase::Flushing | Phase::Lingering | Phase::Gone) {
+                self.seal();
+            }
+            if !matches!(self.consumer, Listening::Idle(_)) {
+                return false;
+            }
+            if let Some(failure) = self.awake.as_mut().and_then(|a| a.failure.take()) {
+                self.deliver(Event::Error(failure), Outcome::IsLogged, cx);
+                continue;
+            }
+            if self.handle.state() != State::Open {
+                // After a Close of ours nothing is delivered, as in a browser.
+                self.drop_ahead();
+            }
+            if self.awake.as_ref().is_some_and(|a| !a.ahead.is_empty()) {
+                if self.handle.is_over_half() {
+                    return true;
+                }
+                if let Some(message) = self.take_ahead() {
+                    self.deliver(Event::Message(message), Outcome::Counts, cx);
+                    self.notice_close();
+                }
+                continue;
+            }
+            if matches!(phase, Phase::Open | Phase::Closing) {
+                return false;
+            }
+            if let Some(error) = self.life.take_error() {
+                self.deliver(Event::Error(error), Outcome::IsLogged, cx);
+            } else if phase == Phase::Ending {
+                self.reply();
+            } else if let Some(close) = self.life.take_close() {
+                self.deliver(Event::Close(close), Outcome::IsLast, cx);
+            } else {
+                return false;
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn deliver(&mut self, event: Event, outcome: Outcome, cx: &mut Context<'_>) {
+        let Listening::Idle(consumer) = std::mem::replace(&mut self.consumer, Listening::Gone)
+        else {
+            unreachable!("events are delivered to an idle consumer");
+        };
+        let span = self.handle.enter_span();
+        let started = consumer::start(consumer.turn(event), cx);
+        drop(span);
+        match started {
+            Ok(turned) => self.turned(turned, outcome),
+            Err(suspended) => self.consumer = Listening::Running(suspended, outcome),
+        }
+    }
+
+    #[inline]
+    fn turned(&mut self, (consumer, result): Turned<C>, outcome: Outcome) {
+        self.consumer = match outcome {
+            Outcome::IsLast => Listening::Gone,
+            _ => Listening::Idle(consumer),
+        };
+        if let Err(error) = result {
+            self.failed(error, outcome);
+        }
+    }
+
+    #[cold]
+    fn failed(&mut self, error: Error, outcome: Outcome) {
+        if !matches!(outcome, Outcome::Counts) {
+            let id = self.handle.id();
+            tracing::error!(id, %error, "a callback failed while the connection ended");
+            return;
+        }
+        self.drop_ahead();
+        self.notice_close();
+        self.life.failed(self.close_deadline());
+        self.awake().failure = Some(error);
+    }
+
+    fn take_ahead(&mut self) -> Option<Message> {
+        let awake = self.awake.as_mut()?;
+        let message = awake.ahead.pop_front()?;
+        awake.ahead_bytes -= charge(&message);
+        Some(message)
+    }
+
+    pub(super) fn drop_ahead(&mut self) {
+        if let Some(awake) = &mut self.awake {
+            awake.ahead = VecDeque::new();
+            awake.ahead_bytes = 0;
+        }
+    }
+
+    /// A Close was sent through the handle, by whomever.
+    pub(super) fn notice_close(&mut self) {
+        if self.life.phase() == Phase::Open && self.handle.state() != State::Open {
+            self.life.closed_here(self.close_deadline());
+        }
+    }
+
+    /// The messages before the end were handled, or waited for long enough.
+    pub(super) fn reply(&mut self) {
+        let reply = self.life.take_reply(self.close_deadline());
+        if let Some(reply) = reply {
+            self.handle.close(&reply);
+        }
+        self.seal();
+    }
+
+    pub(super) fn seal(&self) {
+        if self.handle.state() != State::Closed {
+            self.handle.set_closed();
+        }
+    }
+
+    /// The stream failed or ended.
+    pub(super) fn lost(&mut self, error: io::Error) {
+        self.stream = None;
+        self.seal();
+        let deadline = self.close_deadline();
+        match self.life.phase() {
+            Phase::Flushing | Phase::Lingering | Phase::Gone => self.life.gone(),
+            _ if is_drop(&error) => self.life.lost(None, deadline),
+            _ => {
+                let error = Error::io("the connection failed", error);
+                self.life.lost(Some(error), deadline);
+            }
+        }
+    }
+
+    pub(super) fn close_deadline(&self) -> u32 {
+        let hub = self.handle.hub();
+        hub.now() + hub.times.close
+    }
+}
+
+/// What a message that was read ahead costs.
+pub(super) fn charge(message: &Message) -> usize {
+    message.len() + size_of::<Message>()
+}
+
+/// A peer that went away, in one of the ways of TCP.
+fn is_drop(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut, UnexpectedEof,
+    };
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut | UnexpectedEof
+    )
+}

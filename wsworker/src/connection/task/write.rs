@@ -1,0 +1,116 @@
+//! What was sent, out: the turn's frames first, then the queue's.
+//! Does not encode frames, or decide what is sent.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Connection;
+use crate::connection::consumer::Consumer;
+use crate::connection::life::Phase;
+use crate::connection::turn::Turn;
+use crate::wire::Batch;
+use crate::wire::batch::SLICES;
+
+impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
+    /// Writes what was sent, as far as the stream takes it.
+    #[inline]
+    pub(super) fn flush(&mut self, turn: &Turn, cx: &mut Context<'_>) {
+        if !turn.is_empty() {
+            self.write_held(turn, cx);
+        }
+        let written = self.handle.is_drained() || self.write_queued(cx);
+        self.handle.tell_room();
+        if written && self.life.phase() == Phase::Flushing {
+            self.shut_down(cx);
+        }
+    }
+
+    /// Writes what this turn sent; the connection keeps what does not go out.
+    fn write_held(&mut self, turn: &Turn, cx: &mut Context<'_>) {
+        let mut held = turn.take();
+        if let Poll::Ready(Err(error)) = self.write(&mut held, cx) {
+            self.lost(error);
+        }
+        if !held.is_empty() {
+            // Nothing else was on its way, else it would not have been held.
+            let rest = held.take_rest();
+            self.handle.add_buffered(rest.len());
+            let now = self.handle.hub().now();
+            let awake = self.awake();
+            awake.writing = Some(rest);
+            awake.wrote = now;
+        }
+        turn.give(held);
+    }
+
+    /// Writes what waits; gives whether nothing is left.
+    fn write_queued(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let begun = self.awake.as_mut().and_then(|awake| awake.writing.take());
+            let fresh = begun.is_none();
+            let Some(mut batch) = begun.or_else(|| self.handle.take_queued()) else {
+                return true;
+            };
+            let before = batch.len();
+            let polled = self.write(&mut batch, cx);
+            if let Poll::Ready(Err(error)) = polled {
+                self.lost(error);
+            }
+            if self.stream.is_none() {
+                batch.clear();
+            }
+            self.handle.sub_buffered(before - batch.len());
+            if !batch.is_empty() {
+                let now = self.handle.hub().now();
+                let moved = batch.len() < before;
+                let awake = self.awake();
+                if fresh || moved {
+                    awake.wrote = now;
+                }
+                awake.writing = Some(batch);
+                return false;
+            }
+        }
+    }
+
+    #[inline]
+    fn write(&mut self, batch: &mut Batch, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(stream) = &mut self.stream else {
+            batch.clear();
+            return Poll::Ready(Ok(()));
+        };
+        let mut stream = Pin::new(stream);
+        while !batch.is_empty() {
+            let n = match batch.as_slice() {
+                Some(slice) => ready!(stream.as_mut().poll_write(cx, slice))?,
+                None => {
+                    let mut slices = [io::IoSlice::new(&[]); SLICES];
+                    let count = batch.slices(&mut slices);
+                    ready!(stream.as_mut().poll_write_vectored(cx, &slices[..count]))?
+                }
+            };
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            batch.advance(n);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The last frame went out.
+    fn shut_down(&mut self, cx: &mut Context<'_>) {
+        let shut = match &mut self.stream {
+            Some(stream) => Pin::new(stream).poll_shutdown(cx),
+            None => return self.life.gone(),
+        };
+        if shut.is_ready() {
+            self.life.flushed();
+            if self.life.phase() == Phase::Gone {
+                self.stream = None;
+            }
+        }
+    }
+}
