@@ -1,9 +1,6 @@
 //! The integration tests: a server under test, and a client of raw bytes that
 //! shares no code with it.
 
-// Seeds and measured bounds, for whoever reads a failure.
-#![allow(clippy::print_stdout)]
-
 mod backpressure;
 mod closing;
 mod frames;

@@ -17,7 +17,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::yield_now;
 
@@ -31,7 +30,7 @@ use super::turn::Turn;
 use super::wheel::Key;
 use crate::error::Error;
 use crate::protocol::message::Message;
-use crate::wire::{Batch, Reader};
+use crate::wire::{Batch, Chunk, Reader};
 
 /// What the opening handshake leaves for the connection.
 pub(crate) struct Upgraded {
@@ -88,7 +87,7 @@ enum Outcome {
 #[derive(Default)]
 struct Awake {
     /// Bytes read and not taken yet.
-    unparsed: BytesMut,
+    unparsed: Chunk,
     /// There may be whole frames in `unparsed`, not just the start of one.
     stashed: bool,
     /// Messages that came while the consumer was busy.
@@ -133,7 +132,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         };
         if !read.is_empty() {
             let awake = connection.awake();
-            awake.unparsed = BytesMut::from(&read[..]);
+            awake.unparsed = Chunk::from(&read[..]);
             awake.stashed = true;
         }
         connection

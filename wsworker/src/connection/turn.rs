@@ -41,6 +41,20 @@ impl Turn {
         CURRENT.with_borrow(|current| current.batch.is_empty())
     }
 
+    /// Writes the held frames if they are one slice, by `write`, which must not
+    /// run anybody's code; gives whether nothing is left.
+    #[inline]
+    pub(super) fn write(&self, write: impl FnOnce(&[u8]) -> usize) -> bool {
+        CURRENT.with_borrow_mut(|current| {
+            let batch = &mut current.batch;
+            if let Some(slice) = batch.as_slice() {
+                let n = write(slice);
+                batch.advance(n);
+            }
+            batch.is_empty()
+        })
+    }
+
     /// Takes the held frames out, to be written.
     #[inline]
     pub(super) fn take(&self) -> Batch {

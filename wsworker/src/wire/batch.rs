@@ -175,7 +175,9 @@ impl Batch {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.shrink_to(KEPT);
-        self.large.clear();
+        if !self.large.is_empty() {
+            self.large.clear();
+        }
         self.sent = 0;
         self.len = 0;
     }

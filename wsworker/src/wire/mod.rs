@@ -10,5 +10,6 @@ pub(crate) mod model;
 pub(crate) mod reader;
 
 pub(crate) use batch::Batch;
+pub(crate) use buffers::Chunk;
 pub(crate) use fastwebsockets::OpCode;
 pub(crate) use reader::{Item, Reader};

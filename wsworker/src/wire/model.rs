@@ -2,9 +2,7 @@
 //! and as close to the words of RFC 6455 as code can be. Not in any build of
 //! the library.
 
-use bytes::BytesMut;
-
-use super::{Item, Reader};
+use super::{Chunk, Item, Reader};
 
 /// What a stream of bytes comes to.
 #[derive(Debug, Default, PartialEq)]
@@ -35,7 +33,7 @@ pub(crate) fn expected(bytes: &[u8], masked: bool, limit: usize) -> Outcome {
 pub(crate) fn seen(bytes: &[u8], masked: bool, limit: usize, cuts: &[u8]) -> Outcome {
     let (mut reader, mut outcome) = (Reader::new(masked), Outcome::default());
     let (mut rest, mut cuts) = (bytes, cuts.iter().cycle());
-    let mut chunk = BytesMut::new();
+    let mut chunk = Chunk::default();
     while !rest.is_empty() {
         let cut = cuts.next().map_or(rest.len(), |cut| usize::from(*cut) + 1);
         let (now, later) = rest.split_at(cut.min(rest.len()));
@@ -51,7 +49,7 @@ pub(crate) fn seen(bytes: &[u8], masked: bool, limit: usize, cuts: &[u8]) -> Out
 /// Gives the reader some bytes, by whichever way it asks for them.
 fn feed(
     reader: &mut Reader,
-    chunk: &mut BytesMut,
+    chunk: &mut Chunk,
     mut bytes: &[u8],
     limit: usize,
     items: &mut Vec<Seen>,
@@ -62,7 +60,7 @@ fn feed(
         bytes = rest;
         reader.direct_filled(direct.len())?;
     }
-    chunk.extend_from_slice(bytes);
+    chunk.buffer().extend_from_slice(bytes);
     while let Some(item) = reader.next(chunk, limit)? {
         items.push(match item {
             Item::Message(message) => Seen::Message {

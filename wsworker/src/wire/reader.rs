@@ -7,10 +7,10 @@
 //! cut into reads never changes the outcome, and bad UTF-8 is found at the read
 //! that brings it.
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use fastwebsockets::{Frame, OpCode, Payload, unmask};
 
-use super::buffers::CHUNK;
+use super::buffers::{CHUNK, Chunk};
 use super::head::{Head, is_control};
 use crate::error::{Error, Result};
 use crate::protocol::message::Message;
@@ -67,7 +67,7 @@ impl Reader {
     /// `None` if more must come, and then at most a header or a control frame
     /// is left in `chunk`. After an error the connection is over.
     #[inline]
-    pub(crate) fn next(&mut self, chunk: &mut BytesMut, limit: usize) -> Result<Option<Item>> {
+    pub(crate) fn next(&mut self, chunk: &mut Chunk, limit: usize) -> Result<Option<Item>> {
         loop {
             if self.building.is_some() && self.in_frame() {
                 match self.go_on(chunk)? {
@@ -76,7 +76,7 @@ impl Reader {
                     Progress::Starved => return Ok(None),
                 }
             }
-            let Some(head) = Head::parse(chunk, self.masked)? else {
+            let Some(head) = Head::parse(chunk.as_slice(), self.masked)? else {
                 return Ok(None);
             };
             if is_control(head.opcode) {
@@ -89,13 +89,14 @@ impl Reader {
                 let message = whole_message(&head, len, chunk)?;
                 return Ok(Some(Item::Message(message)));
             }
-            chunk.advance(head.size);
+            chunk.skip(head.size);
             self.begin_frame(&head, len)?;
         }
     }
 
     /// The buffer that the rest of a large frame should be read into, and how
     /// many bytes at most: grown as they come, never over twice what has come.
+    #[inline]
     pub(crate) fn direct(&mut self) -> Option<(&mut BytesMut, usize)> {
         let building = self.building.as_deref_mut()?;
         let left = building.frame.as_ref()?.left;
@@ -127,16 +128,15 @@ impl Reader {
         self.heads
     }
 
-    fn control(&mut self, head: &Head, chunk: &mut BytesMut) -> Option<Item> {
+    fn control(&mut self, head: &Head, chunk: &mut Chunk) -> Option<Item> {
         let len = head.len as usize;
         if chunk.len() - head.size < len {
             return None;
         }
-        chunk.advance(head.size);
-        let payload = &mut chunk[..len];
+        let payload = chunk.part(head.size, len);
         Frame::new(true, head.opcode, head.mask, Payload::BorrowedMut(payload)).unmask();
         let payload = Message::copied(false, payload);
-        chunk.advance(len);
+        chunk.skip(head.size + len);
         Some(match head.opcode {
             OpCode::Ping => Item::Ping(payload),
             OpCode::Pong => Item::Pong,
@@ -183,7 +183,7 @@ impl Reader {
     }
 
     /// Moves what has come of the frame under way to its message.
-    fn go_on(&mut self, chunk: &mut BytesMut) -> Result<Progress> {
+    fn go_on(&mut self, chunk: &mut Chunk) -> Result<Progress> {
         let building = self.building.as_deref_mut().expect("a frame is under way");
         let frame = building.frame.as_ref().expect("a frame is under way");
         let start = building.bytes.len();
@@ -192,8 +192,8 @@ impl Reader {
             // All that has come, and as much again where the rest is known.
             building.bytes.reserve(frame.left.min((2 * n).max(DIRECT)));
         }
-        building.bytes.extend_from_slice(&chunk[..n]);
-        chunk.advance(n);
+        building.bytes.extend_from_slice(&chunk.as_slice()[..n]);
+        chunk.skip(n);
         building.take(start)?;
         let frame = building.frame.as_ref().expect("a frame is under way");
         if frame.left > 0 {
@@ -253,17 +253,17 @@ impl Building {
 
 /// A message in one frame that lies in `chunk` as a whole.
 #[inline]
-fn whole_message(head: &Head, len: usize, chunk: &mut BytesMut) -> Result<Message> {
+fn whole_message(head: &Head, len: usize, chunk: &mut Chunk) -> Result<Message> {
     let text = head.opcode == OpCode::Text;
-    chunk.advance(head.size);
     if len < SPLIT {
-        let payload = &mut chunk[..len];
+        let payload = chunk.part(head.size, len);
         unmasked_and_checked(head, text, payload)?;
         let message = Message::copied(text, payload);
-        chunk.advance(len);
+        chunk.skip(head.size + len);
         return Ok(message);
     }
-    let mut payload = chunk.split_to(len);
+    chunk.skip(head.size);
+    let mut payload = chunk.split(len);
     unmasked_and_checked(head, text, &mut payload)?;
     Ok(Message::new(text, payload.freeze()))
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::deliver::charge;
@@ -15,7 +15,7 @@ use crate::connection::handle::State;
 use crate::connection::life::Phase;
 use crate::error::Error;
 use crate::protocol::close;
-use crate::wire::{Item, OpCode, buffers};
+use crate::wire::{Chunk, Item, OpCode, buffers};
 
 /// What a step of reading came to.
 #[derive(PartialEq)]
@@ -61,7 +61,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                 self.parse(&mut chunk, n, share, cx);
                 if !chunk.is_empty() {
                     // The chunk is the thread's.
-                    self.awake().unparsed = BytesMut::from(&chunk[..]);
+                    self.awake().unparsed = chunk.copied();
                 }
                 Step::Again
             }
@@ -95,7 +95,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
 
     /// One read: into the message under way if it is a large one, else behind
     /// what was left over, into `chunk`.
-    fn read(&mut self, chunk: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn read(&mut self, chunk: &mut Chunk, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Some(stream) = &mut self.stream else {
             return Poll::Pending;
         };
@@ -113,43 +113,44 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             if matches!(self.consumer, Listening::Running(..)) {
                 room = READ_AHEAD.saturating_sub(awake.ahead_bytes).max(1);
             }
-            chunk.extend_from_slice(&awake.unparsed);
+            chunk.buffer().extend_from_slice(awake.unparsed.as_slice());
         }
-        let n = ready!(poll_read(stream, &mut chunk.limit(room), cx))?;
+        let n = ready!(poll_read(stream, &mut chunk.buffer().limit(room), cx))?;
         if let Some(awake) = &mut self.awake {
-            awake.unparsed = BytesMut::new();
+            awake.unparsed = Chunk::default();
         }
         Poll::Ready(Ok(n))
     }
 
     /// Takes what lies in `chunk`, of which `n` bytes have just come. What it
     /// leaves there is to be kept.
-    fn parse(&mut self, chunk: &mut BytesMut, n: usize, share: &mut usize, cx: &mut Context<'_>) {
+    fn parse(&mut self, chunk: &mut Chunk, n: usize, share: &mut usize, cx: &mut Context<'_>) {
         let limit = self.handle.limits().max_message;
         let heads = self.reader.heads();
         let mut items = 0;
+        // The first may be taken: else nothing would have been read.
         loop {
-            if !matches!(self.life.phase(), Phase::Open | Phase::Closing) {
-                // Nothing that comes after the end is heard.
-                chunk.clear();
-                break;
-            }
-            if *share == 0 || !self.may_take() {
-                if !chunk.is_empty() {
-                    self.awake().stashed = true;
-                }
-                break;
-            }
             match self.reader.next(chunk, limit) {
                 Ok(Some(item)) => {
-                    *share -= 1;
                     items += 1;
                     self.take(item, cx);
                 }
                 Ok(None) => break,
                 Err(violation) => self.violated(violation),
             }
+            if !matches!(self.life.phase(), Phase::Open | Phase::Closing) {
+                // Nothing that comes after the end is heard.
+                chunk.clear();
+            }
+            if chunk.is_empty() {
+                break;
+            }
+            if items >= *share || !self.may_take() {
+                self.awake().stashed = true;
+                break;
+            }
         }
+        *share = share.saturating_sub(items);
         if n > 0 {
             self.heard(n);
         }
@@ -196,7 +197,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             return Step::Again;
         };
         let mut chunk = buffers::take();
-        let polled = poll_read(stream, &mut chunk, cx);
+        let polled = poll_read(stream, chunk.buffer(), cx);
         buffers::give(chunk);
         match polled {
             Poll::Pending => Step::Wait,

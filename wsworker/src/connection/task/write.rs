@@ -18,7 +18,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     /// Writes what was sent, as far as the stream takes it.
     #[inline]
     pub(super) fn flush(&mut self, turn: &Turn, cx: &mut Context<'_>) {
-        if !turn.is_empty() {
+        if !turn.is_empty() && !self.write_slice(turn, cx) {
             self.write_held(turn, cx);
         }
         let written = self.handle.is_drained() || self.write_queued(cx);
@@ -26,6 +26,19 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         if written && self.life.phase() == Phase::Flushing {
             self.shut_down(cx);
         }
+    }
+
+    /// Writes what this turn sent the short way; gives whether nothing is left.
+    #[inline]
+    fn write_slice(&mut self, turn: &Turn, cx: &mut Context<'_>) -> bool {
+        let Some(stream) = &mut self.stream else {
+            return false;
+        };
+        turn.write(|slice| match Pin::new(stream).poll_write(cx, slice) {
+            Poll::Ready(Ok(n)) => n,
+            // Found out again, and seen to, on the long way.
+            Poll::Ready(Err(_)) | Poll::Pending => 0,
+        })
     }
 
     /// Writes what this turn sent; the connection keeps what does not go out.

@@ -69,7 +69,7 @@ fn chunking_never_changes_the_outcome_and_the_outcome_is_the_models() {
 fn an_idle_reader_is_16_bytes_and_holds_no_buffer() {
     assert_eq!(size_of::<Reader>(), 16);
     let mut reader = Reader::new(false);
-    let mut chunk = BytesMut::from(&b"\x82\x03abc"[..]);
+    let mut chunk = Chunk::from(&b"\x82\x03abc"[..]);
     let item = reader
         .next(&mut chunk, 100)
         .expect("allowed")
@@ -81,7 +81,7 @@ fn an_idle_reader_is_16_bytes_and_holds_no_buffer() {
 #[test]
 fn an_announced_frame_costs_no_more_than_what_came_of_it() {
     let mut reader = Reader::new(false);
-    let mut chunk = BytesMut::from(&b"\x82\x7f\0\0\0\0\0\x10\0\0x"[..]);
+    let mut chunk = Chunk::from(&b"\x82\x7f\0\0\0\0\0\x10\0\0x"[..]);
     assert_eq!(reader.next(&mut chunk, 1 << 20).expect("allowed"), None);
     let (buffer, room) = reader.direct().expect("a large frame is under way");
     assert!(buffer.capacity() <= 2 * DIRECT, "{}", buffer.capacity());
@@ -102,8 +102,9 @@ fn a_kept_message_pins_at_most_16_times_its_size() {
         }
         bytes.resize(bytes.len() + size, 7);
         let mut chunk = crate::wire::buffers::take();
-        chunk.extend_from_slice(&bytes);
-        let before = chunk.as_ptr() as usize..chunk.as_ptr() as usize + chunk.capacity();
+        let buffer = chunk.buffer();
+        buffer.extend_from_slice(&bytes);
+        let before = buffer.as_ptr() as usize..buffer.as_ptr() as usize + buffer.capacity();
         let item = Reader::new(false)
             .next(&mut chunk, 1 << 20)
             .expect("allowed");
