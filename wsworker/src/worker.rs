@@ -3,16 +3,16 @@
 //! Does not accept connections (`server`) or read frames (`connection`).
 
 use std::any::Any;
-use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use http::StatusCode;
+use pin_project_lite::pin_project;
 
 use crate::connection::{Connection, Consumer, Event, Handle, Slow, Turned, Upgraded};
 use crate::env::Env;
@@ -273,14 +273,28 @@ struct Callbacks<W> {
 }
 
 impl<W: Worker> Consumer for Callbacks<W> {
-    async fn turn(mut self, event: Event) -> Turned<Self> {
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` holds its arguments twice"
+    )]
+    fn message(mut self, message: Message) -> impl Future<Output = Turned<Self>> + Send + 'static {
+        async move {
+            let Self { worker, ws, .. } = &mut self;
+            let result = match caught(|| worker.on_message(ws, message)) {
+                Ok(running) => running.await.flatten(),
+                Err(panic) => Err(panic),
+            };
+            (self, result)
+        }
+    }
+
+    async fn event(mut self, event: Event) -> Turned<Self> {
         let Self {
             worker,
             ws,
             request,
         } = &mut self;
         let result = match event {
-            Event::Message(message) => guarded(|| worker.on_message(ws, message)).await.flatten(),
             Event::Open => match request.take() {
                 Some(request) => guarded(|| worker.on_open(ws, &request)).await.flatten(),
                 None => Ok(()),
@@ -294,18 +308,41 @@ impl<W: Worker> Consumer for Callbacks<W> {
 
 /// Runs a worker's code; a panic becomes an error.
 async fn guarded<F: Future>(code: impl FnOnce() -> F) -> Result<F::Output> {
-    // What the code broke is its own: nothing of ours is touched while it runs.
-    let mut running = match catch_unwind(AssertUnwindSafe(code)) {
-        Ok(future) => pin!(future),
-        Err(panic) => return Err(panicked(&*panic)),
-    };
-    poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)));
-        polled.map_or_else(|panic| Poll::Ready(Err(panicked(&*panic))), |p| p.map(Ok))
-    })
-    .await
+    caught(code)?.await
 }
 
+/// Calls a worker's code, which gives its future; a panic in either becomes an error.
+#[inline]
+fn caught<F: Future>(code: impl FnOnce() -> F) -> Result<Caught<F>> {
+    // What the code broke is its own: nothing of ours is touched while it runs.
+    match catch_unwind(AssertUnwindSafe(code)) {
+        Ok(running) => Ok(Caught { running }),
+        Err(panic) => Err(panicked(&*panic)),
+    }
+}
+
+pin_project! {
+    /// A future whose panics are errors.
+    struct Caught<F> {
+        #[pin]
+        running: F,
+    }
+}
+
+impl<F: Future> Future for Caught<F> {
+    type Output = Result<F::Output>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let running = self.project().running;
+        match catch_unwind(AssertUnwindSafe(|| running.poll(cx))) {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(panicked(&*panic))),
+        }
+    }
+}
+
+#[cold]
 fn panicked(panic: &(dyn Any + Send)) -> Error {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

@@ -13,19 +13,22 @@ use crate::error::{Error, Result};
 use crate::protocol::close::CloseEvent;
 use crate::protocol::message::Message;
 
-/// What happens on a connection, in this order: `Open` first, `Close` last.
+/// What happens on a connection besides its messages: `Open` before them,
+/// `Close` last.
 pub(crate) enum Event {
     Open,
-    Message(Message),
     Error(Error),
     Close(CloseEvent),
 }
 
-/// Hears one event at a time: the connection waits for the turn to end.
+/// Hears one thing at a time: the connection waits for the turn to end. A turn
+/// gives the consumer back, whatever happens: it catches its own panics.
 pub(crate) trait Consumer: Sized + Send + 'static {
-    /// Runs one event and gives itself back, whatever happens: a turn catches
-    /// its own panics.
-    fn turn(self, event: Event) -> impl Future<Output = Turned<Self>> + Send + 'static;
+    /// Hears a message. Apart from the others, as it is the one that must be cheap.
+    fn message(self, message: Message) -> impl Future<Output = Turned<Self>> + Send + 'static;
+
+    /// Hears anything else.
+    fn event(self, event: Event) -> impl Future<Output = Turned<Self>> + Send + 'static;
 }
 
 /// The consumer, and whether its turn went well.

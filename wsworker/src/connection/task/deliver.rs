@@ -59,7 +59,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                     return true;
                 }
                 if let Some(message) = self.take_ahead() {
-                    self.deliver(Event::Message(message), Outcome::Counts, cx);
+                    self.deliver_message(message, cx);
                     self.notice_close();
                 }
                 continue;
@@ -80,17 +80,28 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     }
 
     #[inline]
-    pub(super) fn deliver(&mut self, event: Event, outcome: Outcome, cx: &mut Context<'_>) {
-        let Listening::Idle(consumer) = std::mem::replace(&mut self.consumer, Listening::Gone)
-        else {
-            unreachable!("events are delivered to an idle consumer");
-        };
+    pub(super) fn deliver_message(&mut self, message: Message, cx: &mut Context<'_>) {
+        let consumer = self.idle_consumer();
         let span = self.handle.enter_span();
-        let started = consumer::start(consumer.turn(event), cx);
+        let started = consumer::start(consumer.message(message), cx);
         drop(span);
         match started {
-            Ok(turned) => self.turned(turned, outcome),
-            Err(suspended) => self.consumer = Listening::Running(suspended, outcome),
+            Ok(turned) => self.turned(turned, Outcome::Counts),
+            Err(suspended) => self.consumer = Listening::Running(suspended, Outcome::Counts),
+        }
+    }
+
+    pub(super) fn deliver(&mut self, event: Event, outcome: Outcome, cx: &mut Context<'_>) {
+        let turn = Box::pin(self.idle_consumer().event(event));
+        self.consumer = Listening::Running(turn, outcome);
+        self.resume(cx);
+    }
+
+    #[inline]
+    fn idle_consumer(&mut self) -> C {
+        match std::mem::replace(&mut self.consumer, Listening::Gone) {
+            Listening::Idle(consumer) => consumer,
+            _ => unreachable!("only an idle consumer is told something"),
         }
     }
 

@@ -9,8 +9,8 @@ use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::deliver::charge;
-use super::{Connection, Listening, Outcome};
-use crate::connection::consumer::{Consumer, Event};
+use super::{Connection, Listening};
+use crate::connection::consumer::Consumer;
 use crate::connection::handle::State;
 use crate::connection::life::Phase;
 use crate::error::Error;
@@ -165,7 +165,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                 if self.handle.state() != State::Open {
                     // Ours was the last word.
                 } else if matches!(self.consumer, Listening::Idle(_)) {
-                    self.deliver(Event::Message(message), Outcome::Counts, cx);
+                    self.deliver_message(message, cx);
                 } else {
                     let message = message.detached_below(buffers::CHUNK / 2);
                     let awake = self.awake();
