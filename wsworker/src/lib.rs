@@ -55,3 +55,8 @@ pub use crate::protocol::message::Message;
 pub use crate::server::{Address, Listening, Server, ServerHandle, run};
 pub use crate::socket::{SocketId, WebSocket, broadcast};
 pub use crate::worker::Worker;
+
+/// The programs in README.md compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

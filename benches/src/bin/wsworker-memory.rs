@@ -39,6 +39,12 @@ struct Args {
     /// The Bun program.
     #[arg(long, default_value = "bun")]
     bun: PathBuf,
+    /// Fails if an idle connection of any server takes more bytes.
+    #[arg(long)]
+    max_idle: Option<f64>,
+    /// Fails if an announced frame takes more bytes of any server.
+    #[arg(long)]
+    max_announced: Option<f64>,
     /// Prints one JSON line instead of the table.
     #[arg(long)]
     json: bool,
@@ -67,7 +73,8 @@ fn main() -> Result<()> {
         eprintln!("{}: done", line.server);
         lines.push(line);
     }
-    args.report(&lines)
+    args.report(&lines)?;
+    args.check(&lines)
 }
 
 impl Args {
@@ -123,6 +130,24 @@ impl Args {
             .anon,
             announced: announced.announced_each.unwrap_or_default().anon,
         })
+    }
+
+    fn check(&self, lines: &[Line]) -> Result<()> {
+        for line in lines {
+            let idle = line.idle.max(line.idle_after_a_message);
+            for (what, seen, most) in [
+                ("idle", idle, self.max_idle),
+                ("announced", line.announced, self.max_announced),
+            ] {
+                let most = most.unwrap_or(f64::INFINITY);
+                let server = line.server;
+                ensure!(
+                    seen <= most,
+                    "{server}, {what}: {seen:.0} bytes a connection, at most {most:.0} are allowed"
+                );
+            }
+        }
+        Ok(())
     }
 
     fn report(&self, lines: &[Line]) -> Result<()> {
