@@ -37,14 +37,18 @@ pub(crate) type Turned<C> = (C, Result<()>);
 /// A turn that waits for something.
 pub(super) type Suspended<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Polls a new turn once.
+/// Polls a new turn once. Takes what makes it, since a turn that is handed on
+/// is moved once more.
 #[inline]
-pub(super) fn start<F>(turn: F, cx: &mut Context<'_>) -> Result<F::Output, Suspended<F::Output>>
+pub(super) fn start<F>(
+    turn: impl FnOnce() -> F,
+    cx: &mut Context<'_>,
+) -> Result<F::Output, Suspended<F::Output>>
 where
     F: Future + Send + 'static,
 {
     let mut place = spare::<F>().unwrap_or_else(|| Box::pin(Place { turn: None }));
-    place.as_mut().project().turn.set(Some(turn));
+    place.as_mut().project().turn.set(Some(turn()));
     match place.as_mut().poll(cx) {
         Poll::Ready(output) => {
             keep(place);

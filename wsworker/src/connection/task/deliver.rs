@@ -83,7 +83,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     pub(super) fn deliver_message(&mut self, message: Message, cx: &mut Context<'_>) {
         let consumer = self.idle_consumer();
         let span = self.handle.enter_span();
-        let started = consumer::start(consumer.message(message), cx);
+        let started = consumer::start(|| consumer.message(message), cx);
         drop(span);
         match started {
             Ok(turned) => self.turned(turned, Outcome::Counts),
