@@ -4,9 +4,10 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
+use wsworker::prelude::*;
 
 use crate::raw::{Frame, PONG, RawClient, encode_all};
-use crate::server::{Event, Recorded, within};
+use crate::server::{Event, Recorded, Served, within};
 
 const IDLE: Duration = Duration::from_millis(800);
 
@@ -142,5 +143,32 @@ fn a_peer_that_takes_nothing_is_dropped_with_1006() {
         server.expect(Event::Open).await;
         server.expect_unclean(1006).await;
         assert_eq!(server.finish().await, []);
+    });
+}
+
+/// Blocks its thread, as no handler should.
+#[worker(idle_timeout = "800ms")]
+#[derive(Clone)]
+struct Blocks;
+
+impl Worker for Blocks {
+    async fn on_message(&mut self, ws: &WebSocket, message: Message) -> Result<()> {
+        if message.as_text() == Some("block") {
+            std::thread::sleep(IDLE * 2);
+        }
+        ws.send(message)
+    }
+}
+
+#[test]
+fn a_thread_that_stood_still_takes_nobody_for_silent() {
+    within(async || {
+        let server = Served::start(Blocks).await;
+        let mut bystander = RawClient::open(server.addr).await;
+        let mut blocker = RawClient::open(server.addr).await;
+        blocker.send(Frame::text("block")).await;
+        blocker.expect_text("block").await;
+        bystander.send(Frame::text("still here")).await;
+        bystander.expect_text("still here").await;
     });
 }

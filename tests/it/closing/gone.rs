@@ -1,10 +1,15 @@
 //! The peer goes away without a Close.
 //! Does not treat peers that only fall silent: `idle` does.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::time::Duration;
+
 use wsworker::State;
+use wsworker::prelude::*;
 
 use crate::raw::{Frame, RawClient};
-use crate::server::{Event, Recorded, within};
+use crate::server::{Event, Recorded, Served, eventually, within};
 
 async fn vanishes(bytes: Vec<u8>) {
     let mut server = Recorded::start().await;
@@ -110,5 +115,50 @@ fn a_drop_while_a_handler_holds_is_told_after_it() {
         );
         assert!(unclean, "{event:?}");
         assert_eq!(server.finish().await, []);
+    });
+}
+
+/// Answers each message a little later, and counts.
+#[worker]
+#[derive(Clone, Default)]
+struct Late {
+    heard: Arc<AtomicUsize>,
+    failed: Arc<AtomicUsize>,
+    closed: Arc<AtomicU16>,
+}
+
+impl Worker for Late {
+    async fn on_message(&mut self, ws: &WebSocket, message: Message) -> Result<()> {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        ws.send(message)
+    }
+
+    async fn on_error(&mut self, _: &WebSocket, _: &Error) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn on_close(&mut self, _: &WebSocket, close: CloseEvent) {
+        self.closed.store(close.code, Ordering::Relaxed);
+    }
+}
+
+/// The answers that it does not read make the peer's kernel reset the connection.
+#[test]
+fn what_was_read_before_a_reset_is_delivered_and_its_answers_are_no_failures() {
+    within(async || {
+        for (last, code) in [(Some(Frame::close(1000, "")), 1000), (None, 1006)] {
+            let worker = Late::default();
+            let server = Served::start(worker.clone()).await;
+            let mut client = RawClient::open(server.addr).await;
+            client
+                .send_all((0..50).map(|n| Frame::text(n.to_string())).chain(last))
+                .await;
+            drop(client);
+            eventually("the close", || worker.closed.load(Ordering::Relaxed) != 0).await;
+            assert_eq!(worker.closed.load(Ordering::Relaxed), code);
+            assert_eq!(worker.heard.load(Ordering::Relaxed), 50);
+            assert_eq!(worker.failed.load(Ordering::Relaxed), 0);
+        }
     });
 }

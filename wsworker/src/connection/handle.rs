@@ -180,8 +180,10 @@ impl Handle {
     /// Sends a ping or a pong. How many may wait is bounded by reading no more
     /// while the queue is over half full.
     pub(super) fn send_control(&self, opcode: OpCode, payload: &[u8]) {
+        let mut queue = self.queue();
+        // Asked under the lock: a Close is the last frame.
         if self.state() == State::Open {
-            self.push(&mut self.queue(), opcode, payload);
+            self.push(&mut queue, opcode, payload);
         }
     }
 
@@ -242,12 +244,19 @@ impl Handle {
         }
     }
 
-    /// The task's waker, or none when it ends: the task holds the handle, and the
-    /// handle the task.
-    pub(super) fn set_waker(&self, waker: Option<Waker>) {
-        let before = std::mem::replace(&mut self.queue().waker, waker);
-        // Dropped outside the lock, as it may be the task's last reference.
-        drop(before);
+    /// The task's waker.
+    pub(super) fn set_waker(&self, waker: Waker) {
+        self.queue().waker = Some(waker);
+    }
+
+    /// The task ends. Breaks the cycle, as the task holds the handle and the waker
+    /// the task, and drops what nobody will write.
+    pub(super) fn end(&self) {
+        self.set_closed();
+        let queue = std::mem::take(&mut *self.queue());
+        self.buffered.store(0, Ordering::SeqCst);
+        // Outside the lock: it may hold the task's last reference.
+        drop(queue);
     }
 
     /// What waits in the queue, for the task to write. It still counts as buffered.

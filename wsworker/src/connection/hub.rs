@@ -54,8 +54,11 @@ pub(crate) struct Hub {
     pub(super) times: Times,
     pub(super) env: Env,
     epoch: Instant,
-    /// Ticks since `epoch`, as of the last beat.
+    /// Ticks since `epoch`, as of the last beat, without those that were skipped.
     now: AtomicU32,
+    /// Ticks in which this thread did not run: in those it heard nobody, and it
+    /// must not take that for silence.
+    skipped: AtomicU32,
     wheel: Mutex<Wheel<Arc<Handle>>>,
     /// Rung when the first connection comes.
     populated: Notify,
@@ -77,6 +80,7 @@ impl Hub {
             env,
             epoch: Instant::now(),
             now: AtomicU32::new(0),
+            skipped: AtomicU32::new(0),
             wheel: Mutex::new(Wheel::new()),
             populated: Notify::new(),
             closing: OnceLock::new(),
@@ -90,7 +94,10 @@ impl Hub {
             if self.len() == 0 {
                 self.populated.notified().await;
             }
+            let before = self.now();
             sleep(TICK).await;
+            let late = self.clock().saturating_sub(before + LATE);
+            self.skipped.fetch_add(late, Ordering::Relaxed);
             let now = self.clock();
             self.wheel().advance(now, |handle| handle.wake());
         }
@@ -161,7 +168,11 @@ impl Hub {
 
     /// Looks at the clock, for `now` to show.
     fn clock(&self) -> u32 {
-        let now = ticks(self.epoch.elapsed());
+        let elapsed = self.epoch.elapsed().as_millis() / TICK.as_millis();
+        // Three years, with room to add: a clock that stops is better than one
+        // that turns over.
+        let elapsed = u32::try_from(elapsed).map_or(u32::MAX / 2, |t| t.min(u32::MAX / 2));
+        let now = elapsed - self.skipped.load(Ordering::Relaxed);
         self.now.store(now, Ordering::Relaxed);
         now
     }
@@ -177,6 +188,9 @@ fn ticks(time: Duration) -> u32 {
     // A year is as good as ever, and leaves room to add.
     u32::try_from(ticks).map_or(u32::MAX / 4, |ticks| ticks.min(u32::MAX / 4))
 }
+
+/// Ticks that a beat may take; more were a stall.
+const LATE: u32 = 3;
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_millis(50);

@@ -142,7 +142,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         let turn = Turn::enter(&self.handle);
         if !self.begun {
             self.begun = true;
-            self.handle.set_waker(Some(cx.waker().clone()));
+            self.handle.set_waker(cx.waker().clone());
             self.deliver(Event::Open, Outcome::Counts, cx);
             if let Some(closing) = self.handle.hub().closing() {
                 self.handle.close(closing);
@@ -207,8 +207,7 @@ impl<C: Consumer, S> Unpin for Connection<C, S> {}
 
 impl<C: Consumer, S> Drop for Connection<C, S> {
     fn drop(&mut self) {
-        self.handle.set_closed();
-        self.handle.set_waker(None);
+        self.handle.end();
         self.handle.hub().remove(self.timer);
     }
 }

@@ -50,8 +50,10 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                 self.deliver(Event::Error(failure), Outcome::IsLogged, cx);
                 continue;
             }
-            if self.handle.state() != State::Open {
-                // After a Close of ours nothing is delivered, as in a browser.
+            let lost = phase == Phase::Ending && self.stream.is_none();
+            if self.handle.state() != State::Open && !lost {
+                // After a Close of ours nothing is delivered, as in a browser. What
+                // came before the peer was lost is.
                 self.drop_ahead();
             }
             if self.awake.as_ref().is_some_and(|a| !a.ahead.is_empty()) {
@@ -111,9 +113,18 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             Outcome::IsLast => Listening::Gone,
             _ => Listening::Idle(consumer),
         };
-        if let Err(error) = result {
+        if let Err(error) = result
+            && !self.is_no_failure(&error)
+        {
             self.failed(error, outcome);
         }
+    }
+
+    /// That the peer went away while it was being answered is nobody's fault.
+    #[cold]
+    fn is_no_failure(&self, error: &Error) -> bool {
+        let over = !matches!(self.life.phase(), Phase::Open | Phase::Closing);
+        over && error.is_closed()
     }
 
     #[cold]

@@ -38,6 +38,8 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         }
         if self.stopped {
             self.stopped = false;
+            // Silence counts again, and its deadline may come before what is armed.
+            self.armed = u32::MAX;
             self.heard(0);
         }
         if let Some(awake) = self.awake.as_mut().filter(|awake| awake.stashed) {
