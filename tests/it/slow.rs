@@ -214,6 +214,40 @@ fn a_flood_of_messages_starves_nobody() {
     });
 }
 
+/// Takes its time over each message, and does not let go of its thread.
+#[worker]
+#[derive(Clone)]
+struct Computes;
+
+impl Worker for Computes {
+    async fn on_message(&mut self, ws: &WebSocket, message: Message) -> Result<()> {
+        if message.as_text() == Some("me too") {
+            return ws.send(message);
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(2) {}
+        Ok(())
+    }
+}
+
+#[test]
+fn a_flood_for_a_slow_handler_starves_nobody() {
+    within(async || {
+        let server = Served::start(Computes).await;
+        let mut flooder = RawClient::open(server.addr).await;
+        let mut other = RawClient::open(server.addr).await;
+        flooder
+            .send_all((0..1000).map(|_| Frame::text("flood")))
+            .await;
+        let begun = Instant::now();
+        other.send(Frame::text("me too")).await;
+        other.expect_text("me too").await;
+        // All of the flood takes two seconds.
+        let took = begun.elapsed();
+        assert!(took < Duration::from_millis(1000), "{took:?}");
+    });
+}
+
 fn frame_number(payload: &[u8]) -> usize {
     let text = std::str::from_utf8(payload).expect("a pong has its ping's payload");
     text.trim().parse().expect("a pong has its ping's payload")

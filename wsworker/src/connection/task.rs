@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::yield_now;
@@ -153,16 +154,19 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         }
         self.keep_time();
         self.resume(cx);
-        let mut share = MESSAGES_A_POLL;
+        let mut share = Share::new();
         for _ in 0..READS_A_POLL {
-            let starved = self.pump(cx);
+            let starved = self.pump(&mut share, cx);
             let phase = self.life.phase();
             self.flush(&turn, cx);
             if self.stream.is_none() && matches!(self.consumer, Listening::Gone) {
                 return Poll::Ready(());
             }
+            if share.is_spent() {
+                break;
+            }
             let step = self.fill(&mut share, cx);
-            if share == 0 {
+            if share.is_spent() {
                 break;
             }
             let roomier = starved && !self.handle.is_over_half();
@@ -212,6 +216,44 @@ impl<C: Consumer, S> Drop for Connection<C, S> {
     }
 }
 
-/// A connection's share of its thread before others have their turn.
+/// A connection's share of its thread in one poll, before others have their
+/// turn: bounded in messages and, as what handles them may be slow, in time.
+struct Share {
+    left: usize,
+    since: Option<Instant>,
+}
+
+impl Share {
+    fn new() -> Self {
+        Self {
+            left: MESSAGES_A_POLL,
+            since: None,
+        }
+    }
+
+    /// One item was handled.
+    #[inline]
+    fn spend(&mut self) {
+        self.left = self.left.saturating_sub(1);
+        if self.left.is_multiple_of(MESSAGES_A_LOOK) {
+            self.look_at_the_clock();
+        }
+    }
+
+    #[inline]
+    fn is_spent(&self) -> bool {
+        self.left == 0
+    }
+
+    fn look_at_the_clock(&mut self) {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if since.elapsed() > TIME_A_POLL {
+            self.left = 0;
+        }
+    }
+}
+
 const READS_A_POLL: usize = 8;
 const MESSAGES_A_POLL: usize = 1024;
+const MESSAGES_A_LOOK: usize = 8;
+const TIME_A_POLL: Duration = Duration::from_millis(2);

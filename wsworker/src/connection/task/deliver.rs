@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Connection, Listening, Outcome};
+use super::{Connection, Listening, Outcome, Share};
 use crate::connection::consumer::{self, Consumer, Event, Turned};
 use crate::connection::handle::State;
 use crate::connection::life::Phase;
@@ -31,13 +31,13 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     /// Hands over what was read ahead, then the end. Gives whether it stopped
     /// because too much waits to be sent.
     #[inline]
-    pub(super) fn pump(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn pump(&mut self, share: &mut Share, cx: &mut Context<'_>) -> bool {
         self.notice_close();
         let calm = self.awake.is_none() && self.life.phase() == Phase::Open;
-        !calm && self.pump_ahead(cx)
+        !calm && self.pump_ahead(share, cx)
     }
 
-    fn pump_ahead(&mut self, cx: &mut Context<'_>) -> bool {
+    fn pump_ahead(&mut self, share: &mut Share, cx: &mut Context<'_>) -> bool {
         loop {
             let phase = self.life.phase();
             if matches!(phase, Phase::Flushing | Phase::Lingering | Phase::Gone) {
@@ -60,9 +60,13 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                 if self.handle.is_over_half() {
                     return true;
                 }
+                if share.is_spent() {
+                    return false;
+                }
                 if let Some(message) = self.take_ahead() {
                     self.deliver_message(message, cx);
                     self.notice_close();
+                    share.spend();
                 }
                 continue;
             }

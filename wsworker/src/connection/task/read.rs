@@ -9,7 +9,7 @@ use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::deliver::charge;
-use super::{Connection, Listening};
+use super::{Connection, Listening, Share};
 use crate::connection::consumer::Consumer;
 use crate::connection::handle::State;
 use crate::connection::life::Phase;
@@ -26,7 +26,7 @@ pub(super) enum Step {
 
 impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     /// Reads once, and hands over what came.
-    pub(super) fn fill(&mut self, share: &mut usize, cx: &mut Context<'_>) -> Step {
+    pub(super) fn fill(&mut self, share: &mut Share, cx: &mut Context<'_>) -> Step {
         match self.life.phase() {
             Phase::Open | Phase::Closing => {}
             Phase::Lingering => return self.discard(cx),
@@ -126,7 +126,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
 
     /// Takes what lies in `chunk`, of which `n` bytes have just come. What it
     /// leaves there is to be kept.
-    fn parse(&mut self, chunk: &mut Chunk, n: usize, share: &mut usize, cx: &mut Context<'_>) {
+    fn parse(&mut self, chunk: &mut Chunk, n: usize, share: &mut Share, cx: &mut Context<'_>) {
         let limit = self.handle.limits().max_message;
         let heads = self.reader.heads();
         let mut items = 0;
@@ -136,6 +136,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                 Ok(Some(item)) => {
                     items += 1;
                     self.take(item, cx);
+                    share.spend();
                 }
                 Ok(None) => break,
                 Err(violation) => self.violated(violation),
@@ -147,12 +148,11 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             if chunk.is_empty() {
                 break;
             }
-            if items >= *share || !self.may_take() {
+            if share.is_spent() || !self.may_take() {
                 self.awake().stashed = true;
                 break;
             }
         }
-        *share = share.saturating_sub(items);
         if n > 0 {
             self.heard(n);
         }
