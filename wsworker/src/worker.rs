@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use http::StatusCode;
 use pin_project_lite::pin_project;
 
-use crate::connection::{Connection, Consumer, Event, Handle, Slow, Turned, Upgraded};
+use crate::connection::{Connection, Consumer, Event, Handle, Inbox, Slow, Turned, Upgraded};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Accepted, Body, Request, Response};
@@ -277,14 +277,15 @@ impl<W: Worker> Consumer for Callbacks<W> {
         clippy::manual_async_fn,
         reason = "an `async fn` holds its arguments twice"
     )]
-    fn message(mut self, message: Message) -> impl Future<Output = Turned<Self>> + Send + 'static {
+    fn messages(mut self, mut inbox: Inbox) -> impl Future<Output = Turned<Self>> + Send + 'static {
         async move {
             let Self { worker, ws, .. } = &mut self;
-            let result = match caught(|| worker.on_message(ws, message)) {
-                Ok(running) => running.await.flatten(),
-                Err(panic) => Err(panic),
-            };
-            (self, result)
+            while let Some(message) = inbox.next().await {
+                if let Err(error) = guarded(|| worker.on_message(ws, message)).await.flatten() {
+                    return (self, Err(error));
+                }
+            }
+            (self, Ok(()))
         }
     }
 
@@ -307,35 +308,44 @@ impl<W: Worker> Consumer for Callbacks<W> {
 }
 
 /// Runs a worker's code; a panic becomes an error.
-async fn guarded<F: Future>(code: impl FnOnce() -> F) -> Result<F::Output> {
-    caught(code)?.await
-}
-
-/// Calls a worker's code, which gives its future; a panic in either becomes an error.
-#[inline]
-fn caught<F: Future>(code: impl FnOnce() -> F) -> Result<Caught<F>> {
-    // What the code broke is its own: nothing of ours is touched while it runs.
-    match catch_unwind(AssertUnwindSafe(code)) {
-        Ok(running) => Ok(Caught { running }),
-        Err(panic) => Err(panicked(&*panic)),
-    }
+fn guarded<C, F>(code: C) -> Caught<C, F>
+where
+    C: FnOnce() -> F,
+    F: Future,
+{
+    Caught::Called { code: Some(code) }
 }
 
 pin_project! {
-    /// A future whose panics are errors.
-    struct Caught<F> {
-        #[pin]
-        running: F,
+    /// A worker's code, which gives a future: a panic in either is an error.
+    #[project = CaughtProjected]
+    enum Caught<C, F> {
+        Called { code: Option<C> },
+        Running { #[pin] running: F },
     }
 }
 
-impl<F: Future> Future for Caught<F> {
+impl<C, F> Future for Caught<C, F>
+where
+    C: FnOnce() -> F,
+    F: Future,
+{
     type Output = Result<F::Output>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let running = self.project().running;
-        match catch_unwind(AssertUnwindSafe(|| running.poll(cx))) {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // What the code broke is its own: nothing of ours is touched while it runs.
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            if let CaughtProjected::Called { code } = self.as_mut().project() {
+                let code = code.take().expect("not polled after a panic");
+                self.set(Caught::Running { running: code() });
+            }
+            match self.as_mut().project() {
+                CaughtProjected::Running { running } => running.poll(cx),
+                CaughtProjected::Called { .. } => unreachable!("it runs by now"),
+            }
+        }));
+        match polled {
             Ok(polled) => polled.map(Ok),
             Err(panic) => Poll::Ready(Err(panicked(&*panic))),
         }
