@@ -64,11 +64,7 @@ impl<F: Future + Send + 'static> Hearing<F> {
     /// Hands over the message that lies in the inbox, in the turn that `begin` makes
     /// if there is none yet.
     #[inline]
-    pub(super) fn hear(
-        &mut self,
-        begin: impl FnOnce() -> F,
-        cx: &mut Context<'_>,
-    ) -> Heard<F> {
+    pub(super) fn hear(&mut self, begin: impl FnOnce() -> F, cx: &mut Context<'_>) -> Heard<F> {
         let place = self.0.get_or_insert_with(|| place(begin));
         match place.as_mut().poll(cx) {
             Poll::Pending if turn::asks() => Heard::Handled,

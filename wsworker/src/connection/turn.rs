@@ -50,7 +50,10 @@ enum Slot {
 enum Found {
     /// It lies in the chunk, and is copied by whoever takes it: moving a message
     /// that was just made costs more.
-    Small { text: bool, payload: Part },
+    Small {
+        text: bool,
+        payload: Part,
+    },
     Whole,
 }
 
@@ -201,7 +204,11 @@ pub(super) fn put(message: Message, last: bool) {
 #[inline]
 fn put_found(found: Found, last: bool) {
     CURRENT.with_borrow_mut(|current| {
-        current.slot = if last { Slot::Last(found) } else { Slot::Full(found) };
+        current.slot = if last {
+            Slot::Last(found)
+        } else {
+            Slot::Full(found)
+        };
     });
 }
 
