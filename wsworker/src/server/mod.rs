@@ -11,6 +11,7 @@ mod listening;
 mod proxies;
 mod run;
 mod settings;
+mod signals;
 mod stream;
 mod thread;
 

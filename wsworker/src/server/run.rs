@@ -14,6 +14,7 @@ use super::Server;
 use super::address::Address;
 use super::listening::{Listening, ServerHandle};
 use super::settings::Settings;
+use super::signals::Signals;
 use crate::error::{Error, Result};
 use crate::worker::{Entry, Worker};
 
@@ -72,14 +73,23 @@ pub(super) fn run_server(entry: Entry, mut settings: Settings) -> Result<()> {
     // Connections are accepted on this thread and served on all.
     let runtime = runtime()?;
     let listening = runtime.block_on(Listening::bind(entry, settings))?;
-    hear_signals(listening.handle())?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::hear()?
+    };
     let threads = Threads::start(count - 1)?;
     announce(listening.local_addrs());
+    runtime.spawn(drain_on(signals, listening.handle()));
     let served = runtime.block_on(listening.serve_on(&threads.runtimes));
     // What a worker left on a thread pool does not hold up the end.
     runtime.shutdown_background();
     threads.stop();
     served
+}
+
+async fn drain_on(mut signals: Signals, server: ServerHandle) {
+    signals.first().await;
+    server.shutdown();
 }
 
 fn runtime() -> Result<Runtime> {
@@ -125,73 +135,6 @@ impl Threads {
     fn stop(self) {
         drop(self.stops);
         let _ = self.ended.recv_timeout(STOPPING);
-    }
-}
-
-/// Hears signals on a thread of its own: a handler that blocks all the others
-/// must not keep Ctrl-C from working.
-fn hear_signals(server: ServerHandle) -> Result<()> {
-    let failed = |e| Error::io("cannot listen for signals", e);
-    let runtime = runtime()?;
-    let mut signals = {
-        let _inside = runtime.enter();
-        Signals::new().map_err(failed)?
-    };
-    let named = thread::Builder::new().name("wsworker-signals".into());
-    let spawned = named.spawn(move || {
-        runtime.block_on(async {
-            signals.next().await;
-            server.shutdown();
-            let status = signals.next().await;
-            std::process::exit(status);
-        });
-    });
-    spawned.map(drop).map_err(failed)
-}
-
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// The next one, as the exit status of who dies of it.
-    async fn next(&mut self) -> i32 {
-        std::future::poll_fn(|cx| {
-            if self.interrupt.poll_recv(cx).is_ready() {
-                return std::task::Poll::Ready(130);
-            }
-            self.terminate.poll_recv(cx).map(|_| 143)
-        })
-        .await
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> i32 {
-        // Without it there is no orderly end, and nothing else to wait for.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        130
     }
 }
 
