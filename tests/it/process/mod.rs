@@ -161,6 +161,27 @@ fn echo_says_where_it_listens_and_echoes() {
 }
 
 #[test]
+fn it_says_how_to_try_it() {
+    within(async || {
+        let mut echo = Echo::start(&[]);
+        echo.addr();
+        echo.signal(Signal::TERM);
+        let (_, said) = echo.ended();
+        println!("{said}");
+        let addr = said.split("listening on ws://").nth(1).unwrap();
+        let addr = addr.lines().next().unwrap();
+        assert!(addr.starts_with("127.0.0.1:"), "{addr}");
+        for wanted in [
+            format!("npx wscat -c ws://{addr}/\n"),
+            format!("python3 -m websockets ws://{addr}/\n"),
+            format!("open http://{addr}/ in"),
+        ] {
+            assert!(said.contains(&wanted), "no {wanted:?}");
+        }
+    });
+}
+
+#[test]
 fn several_addresses_come_from_the_environment() {
     within(async || {
         let addrs = "127.0.0.1:0, 127.0.0.1:0";

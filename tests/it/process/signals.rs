@@ -28,6 +28,8 @@ async fn drains_on(signal: Signal) {
     }
     let (status, said) = echo.ended();
     assert_eq!(status.code(), Some(0), "{said}");
+    let wanted = "draining 8 connections, at most 10s; again to exit at once\ndrained";
+    assert!(said.ends_with(wanted), "{said}");
 }
 
 #[test]
@@ -65,6 +67,22 @@ fn the_drain_deadline_ends_the_process() {
         let took = begun.elapsed();
         assert!(took > Duration::from_millis(200), "{took:?}");
         assert!(took < Duration::from_secs(2), "{took:?}");
+        let wanted = "draining 1 connection, at most 300ms; again to exit at once\n\
+                      dropped 1 connection that did not end in time";
+        assert!(said.ends_with(wanted), "{said}");
+    });
+}
+
+#[test]
+fn without_connections_it_is_drained_at_once() {
+    within(async || {
+        let mut echo = Echo::start(&[]);
+        echo.addr();
+        echo.signal(Signal::TERM);
+        let (status, said) = echo.ended();
+        assert_eq!(status.code(), Some(0), "{said}");
+        assert!(said.ends_with("\ndrained"), "{said}");
+        assert!(!said.contains("draining"), "{said}");
     });
 }
 

@@ -14,6 +14,7 @@ mod settings;
 mod signals;
 mod stream;
 mod thread;
+mod words;
 
 use std::fmt;
 use std::time::Duration;
