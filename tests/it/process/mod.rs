@@ -257,6 +257,9 @@ fn a_wrong_setting_is_an_error_that_names_it() {
             ("WSWORKER_MAX_HEADER_SIZE", "big"),
             ("WSWORKER_THREADS", "all"),
             ("WSWORKER_THREADS", "0"),
+            ("WSWORKER_THREADS", "1025"),
+            ("WSWORKER_ADDR", ":8080"),
+            ("WSWORKER_ADDR", "8080"),
         ];
         for (name, value) in wrong {
             let (status, said) = Echo::start(&[(name, value)]).ended();

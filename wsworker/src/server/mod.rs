@@ -14,6 +14,7 @@ mod settings;
 mod signals;
 mod stream;
 mod thread;
+mod values;
 mod words;
 
 use std::fmt;

@@ -33,7 +33,7 @@ use crate::worker::{Entry, Worker};
 /// | variable | default | what it takes |
 /// | --- | --- | --- |
 /// | `WSWORKER_ADDR` | `127.0.0.1:8787` | [addresses](crate::Address), with commas |
-/// | `WSWORKER_THREADS` | one for each core | a number |
+/// | `WSWORKER_THREADS` | one for each core | a number up to 1024 |
 /// | `WSWORKER_MAX_MESSAGE` | `1MiB` | a size: `65536`, `32MiB` |
 /// | `WSWORKER_MAX_BUFFERED` | `1MiB` | a size |
 /// | `WSWORKER_SLOW` | `close` | `close` or `drop` |
