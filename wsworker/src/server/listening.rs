@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::accept::Acceptor;
 use super::address::{Address, Listener};
@@ -53,6 +53,8 @@ struct Control {
 impl Listening {
     pub(super) async fn bind(entry: Entry, settings: Settings) -> Result<Self> {
         settings.check()?;
+        // Panics where the runtime keeps no time: now, and not at a first deadline.
+        drop(sleep(Duration::ZERO));
         let proxies = Proxies::parse(&settings.trusted_proxies)?;
         let counts = Counts::new(
             settings.max_connections,
@@ -167,9 +169,10 @@ impl fmt::Debug for Listening {
 impl ServerHandle {
     /// Drains: no connection is accepted any more, requests under way are
     /// answered, every WebSocket is closed with 1001. `serve` returns when all
-    /// have ended, at latest after
-    /// [`drain_timeout`](crate::Server::drain_timeout). Returns at once; a
-    /// second call does nothing.
+    /// have ended; those that have not after
+    /// [`drain_timeout`](crate::Server::drain_timeout) are dropped, and it
+    /// returns a quarter of a second later at most. Returns at once; a second
+    /// call does nothing.
     pub fn shutdown(&self) {
         self.0.asked.store(true, Ordering::Release);
         self.0.bell.notify_one();

@@ -51,7 +51,7 @@ use crate::worker::{Entry, Worker};
 ///
 /// # Errors
 /// Inside a tokio runtime, where [`Server::serve`] is the one to call; a
-/// setting that is wrong; an address that cannot be had.
+/// setting that is wrong; an address, a thread or a signal that cannot be had.
 pub fn run(worker: impl Worker) -> Result<()> {
     Server::new(worker).run()
 }
