@@ -4,6 +4,7 @@
 
 use std::any::Any;
 use std::hash::{BuildHasher, RandomState};
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -211,7 +212,7 @@ impl<W: Worker> Entrypoint for Prototype<W> {
 
     async fn fetch(&self, request: Request, env: &Env) -> Answer {
         let fetched = guarded(|| async {
-            let mut worker = Box::new(self.cloned());
+            let mut worker = Kept::new(self.cloned());
             let response = worker.fetch(request, env).await?;
             Ok((worker, response))
         });
@@ -250,7 +251,7 @@ fn failure(error: &Error) -> Response {
         .expect("500 is a final status")
 }
 
-fn start<W: Worker>(worker: Box<W>, accepted: Accepted) -> Start {
+fn start<W: Worker>(worker: Kept<W>, accepted: Accepted) -> Start {
     Box::new(move |upgraded| {
         let protocol = accepted.protocol;
         let handle = Handle::new(upgraded.hub, upgraded.remote_addr, protocol);
@@ -266,7 +267,7 @@ fn start<W: Worker>(worker: Box<W>, accepted: Accepted) -> Start {
 
 /// The consumer that a connection's events reach as callbacks of its worker.
 struct Callbacks<W> {
-    worker: Box<W>,
+    worker: Kept<W>,
     ws: WebSocket,
     /// Until `on_open` has returned.
     request: Option<Request>,
@@ -306,6 +307,43 @@ impl<W: Worker> Consumer for Callbacks<W> {
         (self, result)
     }
 }
+
+/// A request's worker. A panic of its drop ends here: whatever lets go of it has
+/// more to do, such as to write the last frame.
+struct Kept<W>(Option<Box<W>>);
+
+impl<W> Kept<W> {
+    fn new(worker: W) -> Self {
+        Self(Some(Box::new(worker)))
+    }
+}
+
+impl<W> Deref for Kept<W> {
+    type Target = W;
+
+    #[inline]
+    fn deref(&self) -> &W {
+        self.0.as_deref().expect(KEPT)
+    }
+}
+
+impl<W> DerefMut for Kept<W> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut W {
+        self.0.as_deref_mut().expect(KEPT)
+    }
+}
+
+impl<W> Drop for Kept<W> {
+    fn drop(&mut self) {
+        let worker = self.0.take();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(worker))) {
+            log("a worker's drop failed", &panicked(&*panic));
+        }
+    }
+}
+
+const KEPT: &str = "it is there until the drop";
 
 /// Runs a worker's code; a panic becomes an error.
 fn guarded<C, F>(code: C) -> Caught<C, F>
