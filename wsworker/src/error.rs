@@ -215,6 +215,12 @@ impl Error {
     }
 }
 
+impl From<Error> for Box<dyn StdError + Send + Sync> {
+    fn from(error: Error) -> Self {
+        error.into_std()
+    }
+}
+
 #[derive(Debug)]
 struct Chain(Error);
 

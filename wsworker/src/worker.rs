@@ -72,7 +72,8 @@ pub trait Worker: Annotated + CloneForEachRequest + Send + 'static {
         async move { Ok(req.upgrade()?.accept()) }
     }
 
-    /// The connection is open. `req` is the request that was upgraded.
+    /// The connection is open. `req` is the request that was upgraded; it has no
+    /// body.
     fn on_open(
         &mut self,
         ws: &WebSocket,
@@ -257,7 +258,7 @@ fn start<W: Worker>(worker: Box<W>, accepted: Accepted) -> Start {
         let callbacks = Callbacks {
             worker,
             ws: WebSocket::new(handle.clone()),
-            request: Some(Request::new(accepted.request)),
+            request: Some(Request::of(accepted.request, Body::empty())),
         };
         let (stream, read, guard) = (upgraded.stream, upgraded.read, upgraded.guard);
         tokio::spawn(Connection::new(stream, read, handle, callbacks, guard));

@@ -2,11 +2,14 @@
 //! Does no I/O; the rules of the handshake are `protocol`'s.
 
 mod body;
+mod builder;
+mod convert;
 mod request;
 mod response;
 mod upgrade;
 
-pub(crate) use body::Body;
+pub use body::{Body, ReadBody};
+pub use builder::RequestBuilder;
 pub(crate) use request::Head;
 pub use request::Request;
 pub use response::Response;

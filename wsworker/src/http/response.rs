@@ -1,4 +1,4 @@
-//! The response that a worker's `fetch` gives.
+//! A response: the one that a worker's `fetch` gives, and the one that another server gave.
 //! Does not make a 101: only an `Upgrade` can.
 
 use std::fmt;
@@ -8,10 +8,12 @@ use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::body::Body;
+use super::builder::header;
 use super::upgrade::Accepted;
 use crate::error::{Error, Result};
 
-/// An HTTP response, as [`Worker::fetch`](crate::Worker::fetch) gives it.
+/// An HTTP response: what [`Worker::fetch`](crate::Worker::fetch) gives, and what
+/// another server answers. [`ReadBody`](crate::ReadBody) reads the body of one.
 ///
 /// ```
 /// use wsworker::Response;
@@ -30,7 +32,7 @@ impl Response {
     /// The status is not between 200 and 599. A 101 comes from
     /// [`Upgrade::accept`](crate::Upgrade::accept) alone.
     pub fn new(status: u16) -> Result<Self> {
-        Ok(Self::with(final_status(status)?, None, Bytes::new()))
+        Ok(Self::with(Self::final_status(status)?, None, Bytes::new()))
     }
 
     /// Status 200 with a text.
@@ -49,7 +51,7 @@ impl Response {
     /// # Errors
     /// As for [`new`](Self::new).
     pub fn error(message: impl Into<Bytes>, status: u16) -> Result<Self> {
-        let status = final_status(status)?;
+        let status = Self::final_status(status)?;
         Ok(Self::with(status, Some(TEXT), message.into()))
     }
 
@@ -85,12 +87,25 @@ impl Response {
     /// # Errors
     /// The name or the value cannot be a header.
     pub fn try_header(self, name: &str, value: &str) -> Result<Self> {
-        let name = HeaderName::try_from(name)
-            .map_err(|_| Error::invalid(format!("{name:?} cannot be a header's name")))?;
-        // Not shown: it may be a cookie.
-        let value = HeaderValue::try_from(value)
-            .map_err(|_| Error::invalid(format!("the value of '{name}' cannot be a header's")))?;
+        let (name, value) = header(name, value)?;
         Ok(self.set(name, value))
+    }
+
+    /// The body, to be kept or sent on.
+    pub fn into_body(self) -> Body {
+        self.response.into_body()
+    }
+
+    /// The response of another server, as it came.
+    pub(crate) fn from_http(response: http::Response<Body>) -> Self {
+        Self {
+            response,
+            accepted: None,
+        }
+    }
+
+    pub(super) fn body_mut(&mut self) -> &mut Body {
+        self.response.body_mut()
     }
 
     /// The response that an error stands for, if it stands for one: its status
@@ -129,6 +144,16 @@ impl Response {
         }
     }
 
+    /// What a worker may answer with: no 1xx, which is no final answer.
+    pub(super) fn final_status(status: u16) -> Result<StatusCode> {
+        match StatusCode::from_u16(status) {
+            Ok(found) if (200..600).contains(&status) => Ok(found),
+            _ => Err(Error::invalid(format!(
+                "status {status} cannot be a response's: 200 to 599 can"
+            ))),
+        }
+    }
+
     fn is_reserved(&self, name: &HeaderName) -> bool {
         let frames = [CONTENT_LENGTH, TRANSFER_ENCODING].contains(name);
         let opens =
@@ -149,16 +174,6 @@ impl Response {
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Response({})", self.status())
-    }
-}
-
-/// What a worker may answer with: no 1xx, which is no final answer.
-fn final_status(status: u16) -> Result<StatusCode> {
-    match StatusCode::from_u16(status) {
-        Ok(found) if (200..600).contains(&status) => Ok(found),
-        _ => Err(Error::invalid(format!(
-            "status {status} cannot be a response's: 200 to 599 can"
-        ))),
     }
 }
 
@@ -186,10 +201,13 @@ mod tests {
             uri: "/room?x=1".parse().unwrap(),
             version: http::Version::HTTP_11,
             headers: pairs.into_iter().collect(),
+            extensions: http::Extensions::new(),
             remote_addr: None,
             protocols: Arc::new(["v2".into(), "v1".into()]),
         };
-        Request::new(Arc::new(head)).upgrade().unwrap()
+        Request::of(Arc::new(head), Body::empty())
+            .upgrade()
+            .unwrap()
     }
 
     #[test]

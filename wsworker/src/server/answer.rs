@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER};
-use http::{HeaderValue, StatusCode, Version};
+use http::{Extensions, HeaderValue, StatusCode, Version};
 use hyper::body::Incoming;
 
 use super::conn::{Conn, Opening};
@@ -19,9 +19,6 @@ use crate::protocol::handshake;
 /// Answers a request. What is wrong with it for any worker is answered here.
 pub(super) async fn answer(conn: &Conn, request: http::Request<Incoming>) -> http::Response<Body> {
     let (parts, body) = request.into_parts();
-    // Nobody reads a body yet. Dropped here, hyper skips a short one and closes
-    // after the response to a long one.
-    drop(body);
     let site = &conn.thread.site;
     let upgrade = handshake::is_upgrade(&parts.headers);
     if upgrade && conn.thread.phase() != Phase::Serving {
@@ -37,10 +34,13 @@ pub(super) async fn answer(conn: &Conn, request: http::Request<Incoming>) -> htt
         uri: parts.uri,
         version: parts.version,
         headers: parts.headers,
+        extensions: Extensions::new(),
         remote_addr,
         protocols: site.protocols.clone(),
     });
-    let answer = site.entry.fetch(Request::new(head), &site.env).await;
+    // Not read, hyper skips a short one and closes after the response to a long one.
+    let body = Body::of_request(body, 1 << 20);
+    let answer = site.entry.fetch(Request::of(head, body), &site.env).await;
     if let Some(start) = answer.start {
         conn.open(Opening {
             start,
