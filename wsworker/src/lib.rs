@@ -49,7 +49,7 @@ pub use wsworker_macros::worker;
 pub use crate::connection::{Slow, State};
 pub use crate::env::Env;
 pub use crate::error::{Error, Result};
-pub use crate::http::{Body, ReadBody, Request, RequestBuilder, Response, Upgrade};
+pub use crate::http::{Body, Params, ReadBody, Request, RequestBuilder, Response, Router, Upgrade};
 pub use crate::protocol::close::{CloseCode, CloseEvent};
 pub use crate::protocol::message::Message;
 pub use crate::server::{Address, Listening, Server, ServerHandle, run};

@@ -92,6 +92,11 @@ impl Body {
         poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
+    /// How many bytes are still to come, if that is known.
+    pub fn length(&self) -> Option<u64> {
+        HttpBody::size_hint(self).exact()
+    }
+
     /// What a client sends with a request.
     pub(crate) fn of_request<B>(body: B, limit: usize) -> Self
     where
@@ -144,7 +149,7 @@ impl Body {
             Kind::Over => Ok(None),
             Kind::Streaming(body) => {
                 let body = body.get_mut().unwrap_or_else(PoisonError::into_inner);
-                match self.bound.starts(body.size_hint().lower()) {
+                match self.bound.expects(body.size_hint().lower()) {
                     Ok(()) => ready!(next_data(body.as_mut(), cx)),
                     Err(error) => Err(error),
                 }

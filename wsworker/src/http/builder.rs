@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::body::Body;
 use super::request::{Head, Request};
+use super::url;
 use crate::error::{Error, Result};
 
 /// A request that is being made: `Request::get(url).header("accept", "text/html")`.
@@ -77,6 +78,7 @@ impl RequestBuilder {
             headers: HeaderMap::new(),
             extensions: Extensions::new(),
             remote_addr: None,
+            secure: false,
             protocols: Arc::default(),
         };
         let builder = Self {
@@ -87,15 +89,15 @@ impl RequestBuilder {
         builder.url(url)
     }
 
-    /// Another URL.
+    /// Sets the URL. What may not stand in its path or query is percent-encoded,
+    /// and its fragment left out.
     pub fn url(mut self, url: impl AsRef<str>) -> Self {
-        let url = url.as_ref();
-        match url.parse() {
+        match url::parse(url.as_ref()) {
             Ok(uri) => {
                 self.head.uri = uri;
                 self
             }
-            Err(error) => self.failed(Error::invalid(format!("not a URL: {error}"))),
+            Err(error) => self.failed(error),
         }
     }
 
@@ -108,6 +110,12 @@ impl RequestBuilder {
             }
             Err(error) => self.failed(error),
         }
+    }
+
+    /// Takes out all headers of this name.
+    pub fn without_header(mut self, name: &str) -> Self {
+        self.head.headers.remove(name);
+        self
     }
 
     /// Sets the body.
@@ -139,7 +147,19 @@ impl RequestBuilder {
         }
     }
 
-    fn failed(mut self, fault: Error) -> Self {
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.head.headers
+    }
+
+    pub(super) fn uri_mut(&mut self) -> &mut Uri {
+        &mut self.head.uri
+    }
+
+    pub(super) fn failed(mut self, fault: Error) -> Self {
         self.fault.get_or_insert(fault);
         self
     }

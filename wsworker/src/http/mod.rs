@@ -4,14 +4,19 @@
 mod body;
 mod builder;
 mod convert;
+mod cookies;
+mod query;
 mod request;
 mod response;
+mod router;
 mod upgrade;
+mod url;
 
 pub use body::{Body, ReadBody};
 pub use builder::RequestBuilder;
 pub(crate) use request::Head;
 pub use request::Request;
 pub use response::Response;
+pub use router::{Params, Router};
 pub(crate) use upgrade::Accepted;
 pub use upgrade::Upgrade;

@@ -37,6 +37,8 @@ pub(crate) struct Head {
     pub(crate) headers: HeaderMap,
     pub(crate) extensions: Extensions,
     pub(crate) remote_addr: Option<SocketAddr>,
+    /// It came over TLS, to us or to a trusted proxy.
+    pub(crate) secure: bool,
     /// The server's subprotocols in its order of preference.
     pub(crate) protocols: Arc<[Box<str>]>,
 }
@@ -55,6 +57,24 @@ impl Request {
     /// The request's target: a path and a query, or a whole URI if a proxy sent one.
     pub fn uri(&self) -> &Uri {
         &self.head.uri
+    }
+
+    /// The URL that was asked for, as `https://chat.example/room/7?x=1`: with the
+    /// scheme and the host that the client used, as far as they are known (from
+    /// `Host`, and from a trusted proxy's `Forwarded` or `X-Forwarded-Proto`).
+    pub fn url(&self) -> String {
+        let uri = &self.head.uri;
+        if uri.scheme().is_some() {
+            return uri.to_string();
+        }
+        let scheme = if self.head.secure { "https" } else { "http" };
+        match (uri.authority(), self.header("host")) {
+            (Some(_), _) => uri.to_string(),
+            // Of the whole server: `OPTIONS *`.
+            (None, Some(host)) if uri.path() == "*" => format!("{scheme}://{host}"),
+            (None, Some(host)) => format!("{scheme}://{host}{uri}"),
+            (None, None) => uri.to_string(),
+        }
     }
 
     /// All headers.

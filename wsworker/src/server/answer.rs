@@ -36,6 +36,7 @@ pub(super) async fn answer(conn: &Conn, request: http::Request<Incoming>) -> htt
         headers: parts.headers,
         extensions: Extensions::new(),
         remote_addr,
+        secure: false,
         protocols: site.protocols.clone(),
     });
     // Not read, hyper skips a short one and closes after the response to a long one.

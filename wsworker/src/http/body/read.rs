@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Body, Kind};
 use crate::error::{Error, Result};
+use crate::http::query::from_form;
 use crate::http::{Request, Response};
 
 /// Reads a body: of a [`Request`], of a [`Response`] that was fetched, or a
@@ -21,7 +22,8 @@ use crate::http::{Request, Response};
 /// # }
 /// ```
 ///
-/// A dropped call loses what was read so far.
+/// Not cancel safe: what a dropped call has read is lost, and the next one is
+/// an error. [`Body::chunk`] is cancel safe.
 ///
 /// # Errors
 /// The body did not come as a whole, or it was read already. What is wrong with
@@ -42,6 +44,12 @@ pub trait ReadBody: HasBody {
     /// The body as JSON. What does not parse is an error that says where.
     fn json<T: DeserializeOwned>(&mut self) -> impl Future<Output = Result<T>> + Send {
         self.body_mut().read_json()
+    }
+
+    /// The body as an HTML form sends it by POST (`application/x-www-form-urlencoded`);
+    /// a field that is a `Vec` takes all values of its name.
+    fn form<T: DeserializeOwned>(&mut self) -> impl Future<Output = Result<T>> + Send {
+        self.body_mut().read_form()
     }
 
     /// Another limit than the default, in bytes: `req.max_body(64 << 20).bytes().await`.
@@ -88,7 +96,11 @@ impl Body {
         if let Kind::Over = self.kind {
             return Err(Error::invalid("the body has been read already"));
         }
-        self.bound.whole = true;
+        if std::mem::replace(&mut self.bound.whole, true) {
+            return Err(Error::invalid(
+                "the body is no longer whole: reading it was given up halfway",
+            ));
+        }
         // Against what was promised, nothing is reserved for bytes that have not come.
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
@@ -118,11 +130,28 @@ impl Body {
 
     async fn read_json<T: DeserializeOwned>(&mut self) -> Result<T> {
         let bytes = self.read().await?;
-        serde_json::from_slice(&bytes).map_err(|error| {
-            self.bound
-                .unfit(format!("the body is not the JSON that was wanted: {error}"))
+        from_json(&bytes).map_err(|error| {
+            let message = format!("the body is not the JSON that was wanted: {error}");
+            self.bound.unfit(message)
         })
     }
+
+    async fn read_form<T: DeserializeOwned>(&mut self) -> Result<T> {
+        let bytes = self.read().await?;
+        from_form(&bytes).map_err(|error| {
+            let message = format!("the body is not the form that was wanted: {error}");
+            self.bound.unfit(message)
+        })
+    }
+}
+
+/// A type from JSON; the error says which field, line and column.
+fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
+    let mut json = serde_json::Deserializer::from_slice(json);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|e| e.to_string())?;
+    // What stands behind the value is a mistake too.
+    json.end().map_err(|e| e.to_string())?;
+    Ok(value)
 }
 
 /// How much may be read, and whose fault it is when something is wrong.
@@ -166,28 +195,38 @@ impl Bound {
         }
     }
 
-    /// Looks at what is to come at least, before anything is asked for: a client
-    /// that waits for a 100 need not send it.
-    pub(super) fn starts(&self, at_least: u64) -> Result<()> {
-        self.fits(self.taken.saturating_add(at_least))
+    /// Looks at how many bytes are still to come, before any is asked for: a
+    /// client that waits for a 100 need not send them.
+    pub(super) fn expects(&self, at_least: u64) -> Result<()> {
+        let all = self.taken.saturating_add(at_least);
+        match self.fits(all) {
+            true => Ok(()),
+            false => Err(self.too_large(format!("the body has {all} bytes"))),
+        }
     }
 
     /// Counts a chunk.
     pub(super) fn take(&mut self, length: usize) -> Result<()> {
         self.taken = self.taken.saturating_add(length as u64);
-        self.fits(self.taken)
+        match self.fits(self.taken) {
+            true => Ok(()),
+            false => Err(self.too_large(format!("the body has more than {} bytes", self.limit))),
+        }
     }
 
-    fn fits(&self, length: u64) -> Result<()> {
+    fn fits(&self, length: u64) -> bool {
         let counts = self.whole || self.whose == Whose::Request;
-        if !counts || length <= self.limit {
-            return Ok(());
-        }
-        let message = format!("the body is over the limit of {} bytes", self.limit);
-        Err(match self.whose {
-            Whose::Request => Error::rejected(StatusCode::PAYLOAD_TOO_LARGE, message),
+        !counts || length <= self.limit
+    }
+
+    #[cold]
+    fn too_large(&self, seen: String) -> Error {
+        let message = format!("{seen}; the limit is {}", self.limit);
+        match self.whose {
+            // What is left of it is not read.
+            Whose::Request => Error::rejected_for_good(StatusCode::PAYLOAD_TOO_LARGE, message),
             Whose::Ours | Whose::Response => Error::new(message),
-        })
+        }
     }
 
     /// The bytes are there and not what was asked for.
