@@ -360,7 +360,7 @@ fn log_error(ws: &WebSocket, error: &Error) {
 }
 
 /// A worker's own failures must not vanish because nobody set up a log.
-fn log(what: &str, error: &Error) {
+pub(crate) fn log(what: &str, error: &Error) {
     if tracing::dispatcher::has_been_set() {
         tracing::error!(%error, "{what}");
     } else {

@@ -97,6 +97,11 @@ impl Body {
         HttpBody::size_hint(self).exact()
     }
 
+    /// Can it make whoever asks for it wait?
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.kind, Kind::Streaming(_))
+    }
+
     /// What a client sends with a request.
     pub(crate) fn of_request<B>(body: B, limit: usize) -> Self
     where

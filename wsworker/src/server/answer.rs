@@ -9,6 +9,7 @@ use http::header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::{Extensions, HeaderValue, StatusCode, Version};
 use hyper::body::Incoming;
 
+use super::bodies::Arriving;
 use super::conn::{Conn, Opening};
 use super::limits::AddressPermit;
 use super::thread::Phase;
@@ -17,7 +18,10 @@ use crate::http::{Body, Head, Request, Response};
 use crate::protocol::handshake;
 
 /// Answers a request. What is wrong with it for any worker is answered here.
-pub(super) async fn answer(conn: &Conn, request: http::Request<Incoming>) -> http::Response<Body> {
+pub(super) async fn answer(
+    conn: &Arc<Conn>,
+    request: http::Request<Incoming>,
+) -> http::Response<Body> {
     let (parts, body) = request.into_parts();
     let site = &conn.thread.site;
     let upgrade = handshake::is_upgrade(&parts.headers);
@@ -33,14 +37,14 @@ pub(super) async fn answer(conn: &Conn, request: http::Request<Incoming>) -> htt
         method: parts.method,
         uri: parts.uri,
         version: parts.version,
+        secure: site.proxies.secure(conn.peer, &parts.headers),
         headers: parts.headers,
         extensions: Extensions::new(),
         remote_addr,
-        secure: false,
         protocols: site.protocols.clone(),
     });
     // Not read, hyper skips a short one and closes after the response to a long one.
-    let body = Body::of_request(body, 1 << 20);
+    let body = Arriving::of(body, conn);
     let answer = site.entry.fetch(Request::of(head, body), &site.env).await;
     if let Some(start) = answer.start {
         conn.open(Opening {

@@ -135,6 +135,7 @@ const VARIABLES: &[Variable] = &[
             )
         },
     ),
+    ("MAX_BODY", SIZE, |s, v| put(&mut s.max_body, size(v))),
     ("THREADS", NUMBER, |s, v| {
         put(&mut s.threads, number(v).map(Some))
     }),
@@ -250,6 +251,7 @@ mod tests {
             ("WSWORKER_MAX_CONNECTIONS_PER_ADDRESS", "3"),
             ("WSWORKER_TRUSTED_PROXIES", "unix"),
             ("WSWORKER_MAX_HEADER_SIZE", "8KiB"),
+            ("WSWORKER_MAX_BODY", "3MiB"),
             ("WSWORKER_THREADS", "4"),
         ])
         .unwrap();
@@ -272,6 +274,7 @@ mod tests {
         assert_eq!(s.max_connections_per_address, Some(3));
         assert_eq!(s.trusted_proxies, ["unix"]);
         assert_eq!(s.max_header_size, 8 << 10);
+        assert_eq!(s.max_body, 3 << 20);
         assert_eq!(s.threads, Some(4));
     }
 

@@ -78,6 +78,7 @@ impl Listening {
             counts: counts.clone(),
             protocols,
             handshake_timeout: settings.handshake_timeout,
+            max_body: settings.max_body,
             http: http(settings.max_header_size),
         });
         Ok(Self {
