@@ -47,7 +47,7 @@ mod worker;
 pub use wsworker_macros::worker;
 
 pub use crate::connection::{Slow, State};
-pub use crate::env::Env;
+pub use crate::env::{Env, Secret};
 pub use crate::error::{Error, Result};
 pub use crate::http::{Body, Params, ReadBody, Request, RequestBuilder, Response, Router, Upgrade};
 pub use crate::protocol::close::{CloseCode, CloseEvent};

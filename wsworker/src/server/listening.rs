@@ -72,7 +72,7 @@ impl Listening {
         let protocols = settings.protocols.into_iter().map(Into::into).collect();
         let site = Arc::new(Site {
             entry,
-            env: Env::from_process(settings.vars),
+            env: Env::from_process(settings.vars, settings.secrets),
             origins: settings.origins,
             proxies,
             counts: counts.clone(),

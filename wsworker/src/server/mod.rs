@@ -25,6 +25,7 @@ pub use self::listening::{Listening, ServerHandle};
 pub use self::run::run;
 use self::settings::Settings;
 use crate::connection::Slow;
+use crate::env::Secret;
 use crate::error::Result;
 use crate::worker::{Annotated, Entry, Worker};
 
@@ -204,6 +205,14 @@ impl Server {
     /// A variable for [`Env::var`](crate::Env::var), over the process's of that name.
     pub fn var(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.vars.push((name.into(), value.into()));
+        self
+    }
+
+    /// A secret for [`Env::secret`](crate::Env::secret), over what the process's
+    /// environment says under that name. No variable shows it.
+    pub fn secret(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let secret = Secret::new(value.into());
+        self.settings.secrets.push((name.into(), secret));
         self
     }
 

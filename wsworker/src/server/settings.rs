@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use crate::connection::{Limits, Slow};
+use crate::env::Secret;
 use crate::error::{Error, Result};
 use crate::protocol::handshake::{self, Origins};
 use crate::worker::Options;
@@ -28,6 +29,8 @@ pub(super) struct Settings {
     pub(super) threads: Option<usize>,
     /// Variables for `Env`.
     pub(super) vars: Vec<(String, String)>,
+    /// Secrets for `Env`.
+    pub(super) secrets: Vec<(String, Secret)>,
 }
 
 impl Default for Settings {
@@ -53,6 +56,7 @@ impl Default for Settings {
             max_body: 1 << 20,
             threads: None,
             vars: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 }
