@@ -3,6 +3,8 @@
 //! what hyper gives them, and hyper polls what goes out.
 
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -111,7 +113,7 @@ impl Body {
     }
 
     /// What another server answers with.
-    #[expect(dead_code, reason = "the client's")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "the client's"))]
     pub(crate) fn of_response<B>(body: B) -> Self
     where
         B: HttpBody<Error: Into<Error>> + Send + 'static,
@@ -184,6 +186,11 @@ impl Body {
 /// The next data that is not empty.
 fn next_data(mut body: Pin<&mut dyn Chunks>, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
     loop {
+        // Hyper tells the end of a body of known length late if its response is
+        // over: with the next request.
+        if body.is_end_stream() {
+            return Poll::Ready(Ok(None));
+        }
         let frame = ready!(body.as_mut().poll_frame(cx)).transpose()?;
         let Some(frame) = frame else {
             return Poll::Ready(Ok(None));

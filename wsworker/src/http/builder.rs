@@ -221,3 +221,65 @@ pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue
         .map_err(|_| Error::invalid(format!("the value of '{name}' cannot be a header's")))?;
     Ok((name, value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_made_in_steps() {
+        let request = Request::new("PROPFIND", "http://a.example/x y?q")
+            .header("X-One", "1")
+            .header("x-one", "2")
+            .json(&[1, 2])
+            .header("content-type", "application/x+json")
+            .header("gone", "1")
+            .without_header("Gone")
+            .build()
+            .unwrap();
+        assert_eq!(request.method(), "PROPFIND");
+        assert_eq!(request.url(), "http://a.example/x%20y?q");
+        assert_eq!(request.header("x-one"), Some("2"));
+        assert_eq!(request.header("gone"), None);
+        assert_eq!(request.header("content-type"), Some("application/x+json"));
+        assert_eq!(request.into_body().length(), Some(5));
+    }
+
+    #[test]
+    fn the_first_mistake_stays_with_the_request() {
+        let cases = [
+            (Request::get("http://a b/"), "\"http://a b/\" is no URL"),
+            (Request::new("A B", "/"), "\"A B\" cannot be a method"),
+            (
+                Request::get("/").header("a b", "x"),
+                "\"a b\" cannot be a header's name",
+            ),
+            (
+                Request::post("/")
+                    .header("x", "secret\n")
+                    .header("y z", "x"),
+                "the value of 'x' cannot be a header's",
+            ),
+        ];
+        for (builder, wanted) in cases {
+            let error = builder.build().unwrap_err().to_string();
+            assert!(error.starts_with(wanted), "{error}");
+            assert!(!error.contains("secret"));
+        }
+        let kept = Request::from(Request::get(":")).into_http();
+        assert!(kept.unwrap_err().is_invalid());
+        let kept = Request::from(":").into_builder().url("http://a/").build();
+        assert!(kept.unwrap_err().is_invalid(), "it is not forgotten");
+    }
+
+    #[test]
+    fn a_request_that_came_can_be_changed_and_sent_on() {
+        let came = http::Request::post("/path?x=1").body("body").unwrap();
+        let sent = Request::from(came).into_builder().url("http://upstream/y");
+        let sent = sent.header("via", "1.1 us").build().unwrap();
+        let sent = sent.into_http().unwrap();
+        assert_eq!((sent.method().as_str(), sent.uri().path()), ("POST", "/y"));
+        assert_eq!(sent.headers()["via"], "1.1 us");
+        assert_eq!(sent.body().length(), Some(4));
+    }
+}

@@ -13,7 +13,11 @@ use crate::error::{Error, Result};
 pub(super) fn parse(url: &str) -> Result<Uri> {
     let url = url.trim();
     let url = url.split_once('#').map_or(url, |(before, _)| before);
-    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    // A path alone has no scheme, whatever its query says.
+    let scheme = url
+        .find("://")
+        .filter(|at| !url[..*at].contains(['/', '?']));
+    let after_scheme = scheme.map_or(0, |at| at + 3);
     let path = url[after_scheme..].find(['/', '?']);
     let path = path.map_or(url.len(), |at| after_scheme + at);
     let (start, rest) = url.split_at(path);
@@ -23,12 +27,18 @@ pub(super) fn parse(url: &str) -> Result<Uri> {
              send an 'authorization' header instead",
         ));
     }
-    let encoded = format!("{start}{}", encode(rest));
     // The query is not shown: it may hold a secret.
     let shown = url.split('?').next().unwrap_or_default();
-    encoded
-        .parse()
-        .map_err(|error| Error::invalid(format!("{shown:?} is not a URL: {error}")))
+    let no_url = |why: &str| {
+        Error::invalid(format!(
+            "{shown:?} is no URL: {why}; wanted one such as https://a.example/path"
+        ))
+    };
+    if scheme.is_none() && !url.starts_with('/') {
+        return Err(no_url("it has no scheme"));
+    }
+    let parsed = format!("{start}{}", encode(rest)).parse();
+    parsed.map_err(|error: http::uri::InvalidUri| no_url(&error.to_string()))
 }
 
 /// Encodes what may not stand in a URL's path or query.
@@ -66,6 +76,7 @@ mod tests {
             ("http://a/%20?x=%3D", "http://a/%20?x=%3D"),
             ("http://a?x=://", "http://a/?x=://"),
             ("/just/a path", "/just/a%20path"),
+            ("/go?to=http://u@b/ c", "/go?to=http://u@b/%20c"),
             ("http://[::1]:80/", "http://[::1]:80/"),
         ];
         for (url, wanted) in cases {
@@ -77,6 +88,9 @@ mod tests {
     fn what_is_no_url_is_an_error_without_secrets() {
         for url in [
             "",
+            ":",
+            "a.example",
+            "a.example/x?secret=http://",
             "http://",
             "http://a b/?secret",
             "http://é/",

@@ -38,10 +38,10 @@ pub(super) struct Arriving {
 impl Arriving {
     /// The body of a request on this connection, for the worker.
     pub(super) fn of(body: Incoming, conn: &Arc<Conn>) -> Body {
-        if body.is_end_stream() {
-            return Body::empty();
-        }
         let site = &conn.thread.site;
+        if body.is_end_stream() {
+            return Body::of_request(body, site.max_body);
+        }
         let arriving = Self {
             body,
             conn: conn.clone(),
