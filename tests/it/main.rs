@@ -2,6 +2,7 @@
 //! shares no code with it.
 
 mod backpressure;
+mod bodies;
 mod closing;
 mod frames;
 mod idle;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 /// What a call of this crate, or a worker's own code, gives back.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -127,7 +127,8 @@ impl Error {
     }
 
     /// The HTTP status that answers the request, if this error stands for one:
-    /// what [`Request::upgrade`](crate::Request::upgrade) refuses with.
+    /// what [`Request::upgrade`](crate::Request::upgrade) refuses with, or what
+    /// is wrong with a request's query or body.
     pub fn status(&self) -> Option<StatusCode> {
         match self.0.kind {
             Kind::Rejected(status, _) => Some(status),
@@ -150,6 +151,15 @@ impl Error {
     ) -> Self {
         let kind = Kind::Rejected(status, Some(Box::new(headers)));
         Self::with(kind, message, None)
+    }
+
+    /// A rejection after which the connection cannot be used any more.
+    pub(crate) fn rejected_for_good(
+        status: StatusCode,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let close = (header::CONNECTION, HeaderValue::from_static("close"));
+        Self::rejected_with(status, message, [close].into_iter().collect())
     }
 
     pub(crate) fn full(buffered: usize, limit: usize) -> Self {
@@ -248,6 +258,12 @@ impl Error {
             Ok(chain) => chain.0,
             Err(other) => Self::with(Kind::Application, "", Some(other)),
         }
+    }
+}
+
+impl From<Error> for Box<dyn StdError + Send + Sync> {
+    fn from(error: Error) -> Self {
+        error.into_std()
     }
 }
 

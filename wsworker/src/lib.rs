@@ -48,9 +48,9 @@ mod worker;
 pub use wsworker_macros::worker;
 
 pub use crate::connection::{Slow, State};
-pub use crate::env::Env;
+pub use crate::env::{Env, Secret};
 pub use crate::error::{Error, Result};
-pub use crate::http::{Request, Response, Upgrade};
+pub use crate::http::{Body, Params, ReadBody, Request, RequestBuilder, Response, Router, Upgrade};
 pub use crate::protocol::close::{CloseCode, CloseEvent};
 pub use crate::protocol::message::Message;
 pub use crate::server::{Address, Listening, Server, ServerHandle, run};

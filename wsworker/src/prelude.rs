@@ -1,6 +1,6 @@
 //! What most programs use: `use wsworker::prelude::*`.
 
 pub use crate::{
-    CloseCode, CloseEvent, Env, Error, Message, Request, Response, Result, Server, WebSocket,
-    Worker, worker,
+    Body, CloseCode, CloseEvent, Env, Error, Message, ReadBody, Request, Response, Result, Server,
+    WebSocket, Worker, worker,
 };

@@ -73,7 +73,8 @@ pub trait Worker: Annotated + CloneForEachRequest + Send + 'static {
         async move { Ok(req.upgrade()?.accept()) }
     }
 
-    /// The connection is open. `req` is the request that was upgraded.
+    /// The connection is open. `req` is the request that was upgraded; it has no
+    /// body.
     fn on_open(
         &mut self,
         ws: &WebSocket,
@@ -258,7 +259,7 @@ fn start<W: Worker>(worker: Kept<W>, accepted: Accepted) -> Start {
         let callbacks = Callbacks {
             worker,
             ws: WebSocket::new(handle.clone()),
-            request: Some(Request::new(accepted.request)),
+            request: Some(Request::of(accepted.request, Body::empty())),
         };
         let (stream, read, guard) = (upgraded.stream, upgraded.read, upgraded.guard);
         tokio::spawn(Connection::new(stream, read, handle, callbacks, guard));
@@ -407,7 +408,7 @@ fn log_error(ws: &WebSocket, error: &Error) {
 }
 
 /// A worker's own failures must not vanish because nobody set up a log.
-fn log(what: &str, error: &Error) {
+pub(crate) fn log(what: &str, error: &Error) {
     if tracing::dispatcher::has_been_set() {
         tracing::error!(%error, "{what}");
     } else {

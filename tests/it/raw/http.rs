@@ -18,6 +18,10 @@ impl Head {
         }
     }
 
+    pub fn post(path: &str, host: &str) -> Head {
+        Head::get(path, host).line(&format!("POST {path} HTTP/1.1"))
+    }
+
     pub fn upgrade(path: &str, host: &str) -> Head {
         Head::get(path, host)
             .with("Upgrade", "websocket")

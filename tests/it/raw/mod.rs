@@ -157,6 +157,20 @@ impl RawClient {
         self.reader.read_response().await
     }
 
+    /// A request with this body, whose length is said, and what answers it.
+    pub async fn post(&mut self, path: &str, body: impl AsRef<[u8]>) -> Response {
+        let body = body.as_ref();
+        let head = Head::post(path, &self.host);
+        let head = head.with("Content-Length", &body.len().to_string());
+        self.send_raw([&head.encode(), body].concat()).await;
+        self.read_response().await
+    }
+
+    pub async fn get(&mut self, path: &str) -> Response {
+        self.send_raw(Head::get(path, &self.host).encode()).await;
+        self.read_response().await
+    }
+
     pub async fn read_frame(&mut self) -> Received {
         self.reader.read_frame().await
     }
@@ -269,6 +283,13 @@ impl Writer {
 
 impl Reader {
     pub async fn read_response(&mut self) -> Response {
+        let mut response = self.read_head().await;
+        response.body = self.read_body(&response).await;
+        response
+    }
+
+    /// A response's head, and nothing of what follows it.
+    pub async fn read_head(&mut self) -> Response {
         let end = loop {
             let text = self.unread();
             if let Some(at) = text.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -279,18 +300,44 @@ impl Reader {
             assert!(n > 0, "the connection ended in a response head: {so_far:?}");
         };
         let head = String::from_utf8(self.take(end)).expect("a response head is ASCII");
-        let mut response = Response::parse(&head);
-        response.body = self.read_body(&response).await;
-        response
+        Response::parse(&head)
     }
 
     async fn read_body(&mut self, response: &Response) -> Vec<u8> {
         if matches!(response.status, 101 | 204 | 304) {
             return Vec::new();
         }
+        if response.has_token("transfer-encoding", "chunked") {
+            let mut body = Vec::new();
+            while let Some(chunk) = self.read_chunk().await {
+                body.extend(chunk);
+            }
+            return body;
+        }
         let length = response.header("content-length");
-        let length = length.expect("the test client reads only bodies with a length");
+        let length = length.expect("the body has a length or is chunked");
         let length: usize = length.parse().expect("a length is a number");
+        self.read_exactly(length).await
+    }
+
+    /// The next chunk of a chunked body (RFC 9112 §7.1); none after the last.
+    pub async fn read_chunk(&mut self) -> Option<Vec<u8>> {
+        let end = loop {
+            if let Some(at) = self.unread().windows(2).position(|w| w == b"\r\n") {
+                break at;
+            }
+            let n = self.fill("a chunk").await.unwrap_or(0);
+            assert!(n > 0, "the connection ended in a chunked body");
+        };
+        let line = String::from_utf8(self.take(end + 2)).expect("a chunk's length is ASCII");
+        let length = usize::from_str_radix(line.trim(), 16);
+        let length = length.unwrap_or_else(|_| panic!("no chunk's length: {line:?}"));
+        let mut chunk = self.read_exactly(length + 2).await;
+        assert_eq!(chunk.split_off(length), b"\r\n");
+        Some(chunk).filter(|chunk| !chunk.is_empty())
+    }
+
+    pub async fn read_exactly(&mut self, length: usize) -> Vec<u8> {
         while self.unread().len() < length {
             let n = self.fill("a response body").await.unwrap_or(0);
             assert!(n > 0, "the connection ended in a response body");

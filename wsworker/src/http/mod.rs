@@ -2,13 +2,21 @@
 //! Does no I/O; the rules of the handshake are `protocol`'s.
 
 mod body;
+mod builder;
+mod convert;
+mod cookies;
+mod query;
 mod request;
 mod response;
+mod router;
 mod upgrade;
+mod url;
 
-pub(crate) use body::Body;
+pub use body::{Body, ReadBody};
+pub use builder::RequestBuilder;
 pub(crate) use request::Head;
 pub use request::Request;
 pub use response::Response;
+pub use router::{Params, Router};
 pub(crate) use upgrade::Accepted;
 pub use upgrade::Upgrade;

@@ -1,31 +1,44 @@
-//! The request that a worker's `fetch` gets.
-//! Does not judge the handshake: `upgrade` asks `protocol`.
+//! A request: the one that a worker's `fetch` gets, and the one that goes to another server.
+//! Does not judge the handshake: `upgrade` asks `protocol`. `builder` makes requests.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Uri, Version};
+use http::{Extensions, HeaderMap, Method, Uri, Version};
 
+use super::body::Body;
+use super::builder::RequestBuilder;
 use super::upgrade::Upgrade;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::protocol::handshake;
 
-/// An HTTP request, as [`Worker::fetch`](crate::Worker::fetch) gets it.
+/// An HTTP request: what [`Worker::fetch`](crate::Worker::fetch) gets, and what
+/// is sent to another server.
 ///
-/// After an upgrade its head is there in
-/// [`Worker::on_open`](crate::Worker::on_open) too, and is freed when that returns.
+/// [`ReadBody`](crate::ReadBody) reads its body: `req.json().await?`. After an
+/// upgrade the request is there in [`Worker::on_open`](crate::Worker::on_open)
+/// too, without a body, and is freed when that returns.
+///
+/// One to send is made by [`get`](Self::get), [`post`](Self::post) and the like.
 pub struct Request {
     head: Arc<Head>,
+    body: Body,
+    /// What was wrong when it was made; whoever sends it says so.
+    fault: Option<Error>,
 }
 
 /// What stays of a request until `on_open` has returned.
+#[derive(Clone)]
 pub(crate) struct Head {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
+    pub(crate) extensions: Extensions,
     pub(crate) remote_addr: Option<SocketAddr>,
+    /// It came over TLS, to us or to a trusted proxy.
+    pub(crate) secure: bool,
     /// The server's subprotocols in its order of preference.
     pub(crate) protocols: Arc<[Box<str>]>,
 }
@@ -44,6 +57,24 @@ impl Request {
     /// The request's target: a path and a query, or a whole URI if a proxy sent one.
     pub fn uri(&self) -> &Uri {
         &self.head.uri
+    }
+
+    /// The URL that was asked for, as `https://chat.example/room/7?x=1`: with the
+    /// scheme and the host that the client used, as far as they are known (from
+    /// `Host`, and from a trusted proxy's `Forwarded` or `X-Forwarded-Proto`).
+    pub fn url(&self) -> String {
+        let uri = &self.head.uri;
+        if uri.scheme().is_some() {
+            return uri.to_string();
+        }
+        let scheme = if self.head.secure { "https" } else { "http" };
+        match (uri.authority(), self.header("host")) {
+            (Some(_), _) => uri.to_string(),
+            // Of the whole server: `OPTIONS *`.
+            (None, Some(host)) if uri.path() == "*" => format!("{scheme}://{host}"),
+            (None, Some(host)) => format!("{scheme}://{host}{uri}"),
+            (None, None) => uri.to_string(),
+        }
     }
 
     /// All headers.
@@ -81,8 +112,45 @@ impl Request {
         Upgrade::new(&self.head)
     }
 
-    pub(crate) fn new(head: Arc<Head>) -> Self {
-        Self { head }
+    /// The body, to be kept or sent on; an upgrade has none.
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
+    /// The same request, to be changed: `req.into_builder().url("http://upstream/")`.
+    pub fn into_builder(self) -> RequestBuilder {
+        RequestBuilder::from(self)
+    }
+
+    /// As it goes to a server; the error that the making of it kept, if any.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the client's"))]
+    pub(crate) fn into_http(self) -> Result<http::Request<Body>> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => Ok(self.into()),
+        }
+    }
+
+    pub(crate) fn of(head: Arc<Head>, body: Body) -> Self {
+        Self {
+            head,
+            body,
+            fault: None,
+        }
+    }
+
+    pub(super) fn body_mut(&mut self) -> &mut Body {
+        &mut self.body
+    }
+
+    pub(super) fn with_fault(mut self, fault: Option<Error>) -> Self {
+        self.fault = fault;
+        self
+    }
+
+    /// Its parts; the head is shared while an `Upgrade` of it lives.
+    pub(super) fn into_parts(self) -> (Head, Body, Option<Error>) {
+        (Arc::unwrap_or_clone(self.head), self.body, self.fault)
     }
 }
 

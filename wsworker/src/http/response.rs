@@ -1,17 +1,24 @@
-//! The response that a worker's `fetch` gives.
+//! A response: the one that a worker's `fetch` gives, and the one that another server gave.
 //! Does not make a 101: only an `Upgrade` can.
 
 use std::fmt;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE};
+use futures_core::Stream;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
 
 use super::body::Body;
+use super::builder::header;
 use super::upgrade::Accepted;
+use super::url;
 use crate::error::{Error, Result};
 
-/// An HTTP response, as [`Worker::fetch`](crate::Worker::fetch) gives it.
+/// An HTTP response: what [`Worker::fetch`](crate::Worker::fetch) gives, and what
+/// another server answers. [`ReadBody`](crate::ReadBody) reads the body of one.
 ///
 /// ```
 /// use wsworker::Response;
@@ -21,6 +28,8 @@ use crate::error::{Error, Result};
 pub struct Response {
     response: http::Response<Body>,
     accepted: Option<Accepted>,
+    /// Not made here: its headers may say what is not so.
+    foreign: bool,
 }
 
 impl Response {
@@ -30,17 +39,26 @@ impl Response {
     /// The status is not between 200 and 599. A 101 comes from
     /// [`Upgrade::accept`](crate::Upgrade::accept) alone.
     pub fn new(status: u16) -> Result<Self> {
-        Ok(Self::with(final_status(status)?, None, Bytes::new()))
+        Self::with(None, Body::empty()).with_status(status)
     }
 
     /// Status 200 with a text.
     pub fn text(body: impl Into<Bytes>) -> Self {
-        Self::with(StatusCode::OK, Some(TEXT), body.into())
+        Self::with(Some(TEXT), body.into().into())
     }
 
     /// Status 200 with an HTML page in UTF-8.
     pub fn html(body: impl Into<Bytes>) -> Self {
-        Self::with(StatusCode::OK, Some(HTML), body.into())
+        Self::with(Some(HTML), body.into().into())
+    }
+
+    /// Status 200 with this value as JSON.
+    ///
+    /// # Errors
+    /// The value cannot be JSON, for instance a map whose keys are no texts.
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
+        let json = serde_json::to_vec(value)?;
+        Ok(Self::with(Some(JSON), json.into()))
     }
 
     /// This status with a text for whoever asked. A `Result`, so that it can be
@@ -49,8 +67,45 @@ impl Response {
     /// # Errors
     /// As for [`new`](Self::new).
     pub fn error(message: impl Into<Bytes>, status: u16) -> Result<Self> {
-        let status = final_status(status)?;
-        Ok(Self::with(status, Some(TEXT), message.into()))
+        Self::text(message).with_status(status)
+    }
+
+    /// Sends the client to another URL, which may be a path: with status 303
+    /// after a form, 307 or 308 to repeat the request there, 301 or 302 for a page.
+    ///
+    /// # Errors
+    /// The status is another one, or the URL cannot be a header.
+    pub fn redirect(url: &str, status: u16) -> Result<Self> {
+        if ![301, 302, 303, 307, 308].contains(&status) {
+            return Err(Error::invalid(format!(
+                "status {status} does not redirect: 301, 302, 303, 307 and 308 do"
+            )));
+        }
+        let url = url::encode(url);
+        Self::new(status)?.try_header(LOCATION.as_str(), &url)
+    }
+
+    /// Status 200 with a body that is sent as the stream gives it, each chunk
+    /// when the one before it is on its way: [`Body::stream`].
+    ///
+    /// It has no `Content-Type` yet. If its length is known, `Content-Length`
+    /// can be set; otherwise it goes out in chunks. While the stream has
+    /// nothing to give no deadline runs. If it fails, that is logged and the
+    /// connection cut.
+    ///
+    /// ```
+    /// # use wsworker::{Response, Result};
+    /// # fn f(events: impl futures_core::Stream<Item = Result<String>> + Send + 'static) {
+    /// let feed = Response::stream(events).header("content-type", "text/event-stream");
+    /// # }
+    /// ```
+    pub fn stream<S, B, E>(stream: S) -> Self
+    where
+        S: Stream<Item = Result<B, E>> + Send + 'static,
+        B: Into<Bytes> + 'static,
+        E: Into<Error> + 'static,
+    {
+        Self::with(None, Body::stream(stream))
     }
 
     /// The status.
@@ -58,16 +113,52 @@ impl Response {
         self.response.status()
     }
 
-    /// The headers so far; the server adds `Date` and the like.
+    /// The headers. Of one that the worker made, those so far: the server adds
+    /// `Date`, `Content-Length` and the like.
     pub fn headers(&self) -> &HeaderMap {
         self.response.headers()
+    }
+
+    /// The first header of this name, in any case. `None` too if its value is
+    /// not visible ASCII; [`headers`](Self::headers) has the bytes.
+    pub fn header_str(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// The body, to be kept or sent on.
+    pub fn into_body(self) -> Body {
+        self.response.into_body()
+    }
+
+    /// Sets the status.
+    ///
+    /// # Errors
+    /// It is not between 200 and 599, or this is the 101 of an upgrade.
+    pub fn with_status(mut self, status: u16) -> Result<Self> {
+        let status = final_status(status)?;
+        if self.accepted.is_some() {
+            let message = format!("the 101 that opens a WebSocket cannot be a {status}");
+            return Err(Error::invalid(message));
+        }
+        *self.response.status_mut() = status;
+        Ok(self)
+    }
+
+    /// Sets the body. A 101 has none: there it is left out, with a warning in
+    /// the log.
+    pub fn with_body(mut self, body: impl Into<Body>) -> Self {
+        match self.accepted {
+            None => *self.response.body_mut() = body.into(),
+            Some(_) => tracing::warn!("a 101 has no body; what the worker set is left out"),
+        }
+        self
     }
 
     /// Sets a header, over one of the same name.
     ///
     /// What frames the message is the server's and is left out, with a warning
-    /// in the log: `Content-Length` and `Transfer-Encoding`, and in a 101
-    /// `Connection`, `Upgrade` and all `Sec-WebSocket-*`.
+    /// in the log: `Transfer-Encoding`, `Content-Length` but for a stream, and in
+    /// a 101 `Connection`, `Upgrade` and all `Sec-WebSocket-*`.
     ///
     /// # Panics
     /// If the name or the value cannot be a header. For parts that are not
@@ -84,28 +175,45 @@ impl Response {
     ///
     /// # Errors
     /// The name or the value cannot be a header.
-    pub fn try_header(self, name: &str, value: &str) -> Result<Self> {
-        let name = HeaderName::try_from(name)
-            .map_err(|_| Error::invalid(format!("{name:?} cannot be a header's name")))?;
-        // Not shown: it may be a cookie.
-        let value = HeaderValue::try_from(value)
-            .map_err(|_| Error::invalid(format!("the value of '{name}' cannot be a header's")))?;
-        Ok(self.set(name, value))
+    pub fn try_header(mut self, name: &str, value: &str) -> Result<Self> {
+        let (name, value) = header(name, value)?;
+        if self.is_reserved(&name) {
+            tracing::warn!(%name, "this header is the server's; what the worker set is left out");
+        } else if name == CONTENT_LENGTH && number(&value).is_none() {
+            return Err(Error::invalid("the value of 'content-length' is no number"));
+        } else {
+            self.response.headers_mut().insert(name, value);
+        }
+        Ok(self)
     }
 
     /// The response that an error stands for, if it stands for one: its status
     /// and headers, its message as the text.
     pub(crate) fn rejection(error: &Error) -> Option<Self> {
+        let status = error.status()?;
         let message = Bytes::copy_from_slice(error.message().as_bytes());
-        let mut response = Self::with(error.status()?, Some(TEXT), message);
+        let mut response = Self::text(message);
+        *response.response.status_mut() = status;
         if let Some(headers) = error.rejection_headers() {
             response.response.headers_mut().extend(headers.clone());
         }
         Some(response)
     }
 
+    /// The response of another server, as it came.
+    pub(crate) fn from_http(response: http::Response<Body>) -> Self {
+        Self {
+            response,
+            accepted: None,
+            foreign: true,
+        }
+    }
+
     /// Splits off what the connection needs after a 101.
-    pub(crate) fn into_parts_for_server(self) -> (http::Response<Body>, Option<Accepted>) {
+    pub(crate) fn into_parts_for_server(mut self) -> (http::Response<Body>, Option<Accepted>) {
+        if self.foreign {
+            self.reframe();
+        }
         (self.response, self.accepted)
     }
 
@@ -113,12 +221,20 @@ impl Response {
         Self {
             response,
             accepted: Some(accepted),
+            foreign: false,
         }
     }
 
-    fn with(status: StatusCode, content_type: Option<&'static str>, body: Bytes) -> Self {
-        let mut response = http::Response::new(Body::from(body));
-        *response.status_mut() = status;
+    pub(super) fn body_mut(&mut self) -> &mut Body {
+        self.response.body_mut()
+    }
+
+    pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.response.headers_mut()
+    }
+
+    fn with(content_type: Option<&'static str>, body: Body) -> Self {
+        let mut response = http::Response::new(body);
         if let Some(content_type) = content_type {
             let value = HeaderValue::from_static(content_type);
             response.headers_mut().insert(CONTENT_TYPE, value);
@@ -126,23 +242,29 @@ impl Response {
         Self {
             response,
             accepted: None,
+            foreign: false,
         }
     }
 
     fn is_reserved(&self, name: &HeaderName) -> bool {
-        let frames = [CONTENT_LENGTH, TRANSFER_ENCODING].contains(name);
         let opens =
             [CONNECTION, UPGRADE].contains(name) || name.as_str().starts_with("sec-websocket-");
-        frames || (opens && self.accepted.is_some())
+        *name == TRANSFER_ENCODING
+            || (*name == CONTENT_LENGTH && self.response.body().length().is_some())
+            || (opens && self.accepted.is_some())
     }
 
-    fn set(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        if self.is_reserved(&name) {
-            tracing::warn!(%name, "this header is the server's; what the worker set is left out");
-        } else {
-            self.response.headers_mut().insert(name, value);
+    /// Takes out what frames the message otherwise than its body does.
+    fn reframe(&mut self) {
+        let length = self.response.body().length();
+        let headers = self.response.headers_mut();
+        headers.remove(TRANSFER_ENCODING);
+        let mut said = headers.get_all(CONTENT_LENGTH).iter();
+        let one = said.next().filter(|_| said.next().is_none());
+        // One of an empty body may answer HEAD; to anything else hyper says 0.
+        if one.and_then(number).is_none() || length.is_some_and(|length| length > 0) {
+            headers.remove(CONTENT_LENGTH);
         }
-        self
     }
 }
 
@@ -153,7 +275,7 @@ impl fmt::Debug for Response {
 }
 
 /// What a worker may answer with: no 1xx, which is no final answer.
-fn final_status(status: u16) -> Result<StatusCode> {
+pub(super) fn final_status(status: u16) -> Result<StatusCode> {
     match StatusCode::from_u16(status) {
         Ok(found) if (200..600).contains(&status) => Ok(found),
         _ => Err(Error::invalid(format!(
@@ -162,8 +284,16 @@ fn final_status(status: u16) -> Result<StatusCode> {
     }
 }
 
+fn number(value: &HeaderValue) -> Option<u64> {
+    let text = value.to_str().ok()?;
+    // Digits alone (RFC 9110 §8.6): `parse` takes a sign too.
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
 
 #[cfg(test)]
 mod tests {
@@ -186,10 +316,14 @@ mod tests {
             uri: "/room?x=1".parse().unwrap(),
             version: http::Version::HTTP_11,
             headers: pairs.into_iter().collect(),
+            extensions: http::Extensions::new(),
             remote_addr: None,
+            secure: false,
             protocols: Arc::new(["v2".into(), "v1".into()]),
         };
-        Request::new(Arc::new(head)).upgrade().unwrap()
+        Request::of(Arc::new(head), Body::empty())
+            .upgrade()
+            .unwrap()
     }
 
     #[test]
@@ -224,6 +358,63 @@ mod tests {
         let error = upgrade().protocol("v4").unwrap_err();
         assert!(error.is_invalid());
         assert!(error.to_string().contains("'v4'"));
+    }
+
+    #[test]
+    fn a_101_stays_one() {
+        assert!(upgrade().accept().with_status(200).is_err());
+        let response = upgrade().accept().with_body("frames?");
+        assert_eq!(response.into_body().length(), Some(0));
+    }
+
+    #[test]
+    fn values_are_json() {
+        let response = Response::json(&("é", 1)).unwrap();
+        assert_eq!(
+            response.header_str("Content-Type"),
+            Some("application/json")
+        );
+        assert_eq!(response.status(), 200);
+        let keys = std::collections::HashMap::from([((1, 2), 3)]);
+        assert!(Response::json(&keys).is_err());
+    }
+
+    #[test]
+    fn a_redirect_has_a_status_that_does() {
+        let response = Response::redirect("/a b?q=é", 303).unwrap();
+        assert_eq!(response.status(), 303);
+        assert_eq!(response.headers()["location"], "/a%20b?q=%C3%A9");
+        assert!(Response::redirect("/", 200).unwrap_err().is_invalid());
+        let split = Response::redirect("/\r\nset-cookie: a=b", 302).unwrap();
+        assert_eq!(split.headers()["location"], "/%0D%0Aset-cookie:%20a=b");
+    }
+
+    #[test]
+    fn a_length_can_be_said_only_where_it_is_not_known() {
+        let known = Response::text("four").header("content-length", "5");
+        assert!(known.headers().get("content-length").is_none());
+        let unknown = Response::stream(Body::new(Unknown));
+        let unknown = unknown.header("content-length", "5");
+        assert_eq!(unknown.headers()["content-length"], "5");
+        for value in ["", "+5", "five", "-1"] {
+            let unknown = Response::stream(Body::new(Unknown));
+            assert!(unknown.try_header("content-length", value).is_err());
+        }
+    }
+
+    /// A body without a length.
+    struct Unknown;
+
+    impl http_body::Body for Unknown {
+        type Data = Bytes;
+        type Error = Error;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>>>> {
+            std::task::Poll::Ready(None)
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::{HeaderValue, StatusCode};
 
+use super::body::Body;
 use super::request::Head;
 use super::response::Response;
 use crate::error::{Error, Result};
@@ -68,7 +69,7 @@ impl Upgrade {
     /// The 101 response. Returned from `fetch` it opens the WebSocket, and the
     /// worker's callbacks get its events.
     pub fn accept(self) -> Response {
-        let mut response = http::Response::default();
+        let mut response = http::Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
         headers.reserve(4);

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER};
-use http::{HeaderValue, StatusCode, Version};
+use http::{Extensions, HeaderValue, StatusCode, Version};
 use hyper::body::Incoming;
 
+use super::bodies::Arriving;
 use super::conn::{Conn, Opening};
 use super::limits::AddressPermit;
 use super::thread::Phase;
@@ -17,11 +18,11 @@ use crate::http::{Body, Head, Request, Response};
 use crate::protocol::handshake;
 
 /// Answers a request. What is wrong with it for any worker is answered here.
-pub(super) async fn answer(conn: &Conn, request: http::Request<Incoming>) -> http::Response<Body> {
+pub(super) async fn answer(
+    conn: &Arc<Conn>,
+    request: http::Request<Incoming>,
+) -> http::Response<Body> {
     let (parts, body) = request.into_parts();
-    // Nobody reads a body yet. Dropped here, hyper skips a short one and closes
-    // after the response to a long one.
-    drop(body);
     let site = &conn.thread.site;
     let upgrade = handshake::is_upgrade(&parts.headers);
     if upgrade && conn.thread.phase() != Phase::Serving {
@@ -36,11 +37,15 @@ pub(super) async fn answer(conn: &Conn, request: http::Request<Incoming>) -> htt
         method: parts.method,
         uri: parts.uri,
         version: parts.version,
+        secure: site.proxies.secure(conn.peer, &parts.headers),
         headers: parts.headers,
+        extensions: Extensions::new(),
         remote_addr,
         protocols: site.protocols.clone(),
     });
-    let answer = site.entry.fetch(Request::new(head), &site.env).await;
+    // Not read, hyper skips a short one and closes after the response to a long one.
+    let body = Arriving::of(body, conn);
+    let answer = site.entry.fetch(Request::of(head, body), &site.env).await;
     if let Some(start) = answer.start {
         conn.open(Opening {
             start,

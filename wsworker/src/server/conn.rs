@@ -17,11 +17,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::answer;
+use super::bodies::Leaving;
 use super::limits::{AddressPermit, Permit};
 use super::stream::Watched;
 use super::thread::{Phase, Thread};
 use crate::connection::{Stream, Upgraded};
-use crate::http::Body;
 use crate::worker::Start;
 
 /// What a connection's requests, its stream and its clock share.
@@ -34,6 +34,10 @@ pub(super) struct Conn {
     answered: AtomicUsize,
     /// Writes that went forward.
     pub(super) writes: AtomicUsize,
+    /// Pieces of requests' bodies that came.
+    pub(super) chunks: AtomicUsize,
+    /// A response's body has nothing to give yet: no clock runs.
+    pub(super) streaming: AtomicBool,
     /// The peer has ended its side.
     pub(super) ended: AtomicBool,
     /// Set by the request that got a 101.
@@ -71,6 +75,8 @@ pub(super) async fn serve(
         busy: AtomicBool::new(false),
         answered: AtomicUsize::new(0),
         writes: AtomicUsize::new(0),
+        chunks: AtomicUsize::new(0),
+        streaming: AtomicBool::new(false),
         ended: AtomicBool::new(false),
         opening: Mutex::new(None),
     });
@@ -130,7 +136,7 @@ async fn speak_http(conn: &Arc<Conn>, stream: Stream) -> (Stream, Vec<u8>, End) 
         async move {
             let response = answer::answer(&conn, request).await;
             drop(busy);
-            Ok::<http::Response<Body>, Infallible>(response)
+            Ok::<_, Infallible>(response.map(|body| Leaving::of(body, &conn)))
         }
     });
     // `Connection` alone, not `with_upgrades`: that boxes the stream and sends it
@@ -196,11 +202,12 @@ impl Drop for Busy {
 pin_project_lite::pin_project! {
     /// The deadline for a request's head. It starts with the connection and
     /// again with each response, goes on with each write of one (a slow reader
-    /// is no idle peer), and does not run while a worker answers. Bytes of a
-    /// head do not move it.
+    /// is no idle peer) and each piece of a body that is read past it, and does
+    /// not run while a worker answers or is waited for. Bytes of a head do not
+    /// move it.
     struct Clock {
         time: Duration,
-        // What the deadline was set for: answers and writes so far.
+        // What the deadline was set for: answers, and steps of bodies and writes.
         seen: (usize, usize),
         // Made on the first wait: a request that is there at once needs none.
         #[pin]
@@ -219,11 +226,14 @@ impl Clock {
 
     fn poll(self: Pin<&mut Self>, conn: &Conn, cx: &mut std::task::Context<'_>) -> Poll<End> {
         let mut this = self.project();
-        if conn.busy.load(Ordering::Relaxed) {
+        if conn.busy.load(Ordering::Relaxed) || conn.streaming.load(Ordering::Relaxed) {
+            // The time until then does not count.
+            *this.seen = STOPPED;
             return Poll::Pending;
         }
-        let answered = conn.answered.load(Ordering::Relaxed);
-        let now = (answered, conn.writes.load(Ordering::Relaxed));
+        let writes = conn.writes.load(Ordering::Relaxed);
+        let steps = writes.wrapping_add(conn.chunks.load(Ordering::Relaxed));
+        let now = (conn.answered.load(Ordering::Relaxed), steps);
         match this.sleep.as_mut().as_pin_mut() {
             None => {
                 let sleep = sleep_until(deadline(*this.time));
@@ -243,8 +253,11 @@ impl Clock {
     }
 }
 
+/// Not what a clock sees that runs.
+const STOPPED: (usize, usize) = (usize::MAX, usize::MAX);
+
 /// Far off instead of past the end of the clock.
-fn deadline(time: Duration) -> Instant {
+pub(super) fn deadline(time: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(time).unwrap_or(now + YEAR)
 }

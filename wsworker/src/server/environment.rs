@@ -141,6 +141,7 @@ const VARIABLES: &[Variable] = &[
             put(&mut s.max_header_size, size)
         },
     ),
+    ("MAX_BODY", SIZE, |s, v| put(&mut s.max_body, size(v))),
     ("THREADS", "a number from 1 to 1024", |s, v| {
         let threads = number(v).and_then(|threads| match threads {
             ..=MAX_THREADS => Ok(Some(threads)),
@@ -258,6 +259,7 @@ mod tests {
             ("WSWORKER_MAX_CONNECTIONS_PER_ADDRESS", "3"),
             ("WSWORKER_TRUSTED_PROXIES", "unix"),
             ("WSWORKER_MAX_HEADER_SIZE", "8KiB"),
+            ("WSWORKER_MAX_BODY", "3MiB"),
             ("WSWORKER_THREADS", "4"),
         ])
         .unwrap();
@@ -280,6 +282,7 @@ mod tests {
         assert_eq!(s.max_connections_per_address, Some(3));
         assert_eq!(s.trusted_proxies, ["unix"]);
         assert_eq!(s.max_header_size, 8 << 10);
+        assert_eq!(s.max_body, 3 << 20);
         assert_eq!(s.threads, Some(4));
     }
 

@@ -74,12 +74,13 @@ impl Listening {
         let protocols = settings.protocols.into_iter().map(Into::into).collect();
         let site = Arc::new(Site {
             entry,
-            env: Env::from_process(settings.vars),
+            env: Env::from_process(settings.vars, settings.secrets),
             origins: settings.origins,
             proxies,
             counts: counts.clone(),
             protocols,
             handshake_timeout: settings.handshake_timeout,
+            max_body: settings.max_body,
             http: http(settings.max_header_size),
         });
         Ok(Self {

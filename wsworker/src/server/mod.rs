@@ -4,6 +4,7 @@
 mod accept;
 mod address;
 mod answer;
+mod bodies;
 mod conn;
 mod environment;
 mod limits;
@@ -27,6 +28,7 @@ pub use self::listening::{Listening, ServerHandle};
 pub use self::run::run;
 use self::settings::Settings;
 use crate::connection::Slow;
+use crate::env::Secret;
 use crate::error::Result;
 use crate::worker::{Annotated, Entry, Worker};
 
@@ -107,9 +109,20 @@ impl Server {
     /// How long the head of a request may take: from the start of the
     /// connection, or from the response before it. A first request that is late
     /// gets 408; a connection that waits for its next one is just closed.
-    /// Default: 10 seconds.
+    ///
+    /// A worker that reads the body waits no longer for each 16 KiB of it, or
+    /// for the rest; then reading it is an error that answers 408. Default: 10
+    /// seconds.
     pub fn handshake_timeout(mut self, time: Duration) -> Self {
         self.settings.handshake_timeout = time;
+        self
+    }
+
+    /// How much of a request's body a worker is given, in bytes; asking for more
+    /// is an error that answers 413. A worker can set another limit for one
+    /// request: [`ReadBody::max_body`](crate::ReadBody::max_body). Default: 1 MiB.
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.settings.max_body = bytes;
         self
     }
 
@@ -182,9 +195,10 @@ impl Server {
     }
 
     /// Proxies that are believed about who the client is, by `Forwarded`
-    /// (RFC 7239) or `X-Forwarded-For`: networks as `10.0.0.0/8`, addresses as
+    /// (RFC 7239) or `X-Forwarded-For`, and whether it uses TLS, by `Forwarded`
+    /// or `X-Forwarded-Proto`: networks as `10.0.0.0/8`, addresses as
     /// `::1`, or `unix` for whoever connects to a Unix socket. A proxy must
-    /// write one of the headers and take the other out. Default: none.
+    /// write one header of each kind and take the other out. Default: none.
     pub fn trusted_proxies<I>(mut self, proxies: I) -> Self
     where
         I: IntoIterator<Item: Into<String>>,
@@ -203,6 +217,14 @@ impl Server {
     /// A variable for [`Env::var`](crate::Env::var), over the process's of that name.
     pub fn var(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.vars.push((name.into(), value.into()));
+        self
+    }
+
+    /// A secret for [`Env::secret`](crate::Env::secret), over what the process's
+    /// environment says under that name. No variable shows it.
+    pub fn secret(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let secret = Secret::new(value.into());
+        self.settings.secrets.push((name.into(), secret));
         self
     }
 

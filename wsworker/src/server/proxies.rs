@@ -77,6 +77,26 @@ impl Proxies {
         }
     }
 
+    /// Did the client use TLS to a trusted proxy? What the nearest one says
+    /// counts, and nothing if it says two things.
+    pub(super) fn secure(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> bool {
+        if !self.trusts(peer.map(|peer| peer.ip())) {
+            return false;
+        }
+        let last = |name| headers.get_all(name).iter().next_back()?.to_str().ok();
+        let forwarded = last(&FORWARDED).and_then(|text| {
+            let element = split_unquoted(text, ',').last()?;
+            parameter(element, "proto")
+        });
+        let x_forwarded = last(&X_FORWARDED_PROTO);
+        let x_forwarded = x_forwarded.and_then(|text| text.rsplit(',').next());
+        let is_https = |text: &str| text.trim().eq_ignore_ascii_case("https");
+        match (forwarded, x_forwarded) {
+            (None, None) => false,
+            (one, other) => one.is_none_or(is_https) && other.is_none_or(is_https),
+        }
+    }
+
     /// The rightmost hop that is not trusted; if what is there cannot be read,
     /// the one that said so.
     fn walk(&self, peer: Option<SocketAddr>, hops: Vec<Option<SocketAddr>>) -> Option<SocketAddr> {
@@ -119,17 +139,20 @@ fn forwarded_for(headers: &HeaderMap) -> Vec<Option<SocketAddr>> {
 
 /// `for=192.0.2.60;proto=http;by=203.0.113.43`
 fn element(text: &str) -> Option<SocketAddr> {
-    split_unquoted(text, ';').find_map(|pair| {
+    node(parameter(text, "for")?)
+}
+
+/// The value of this parameter, without its quotes.
+fn parameter<'a>(element: &'a str, wanted: &str) -> Option<&'a str> {
+    split_unquoted(element, ';').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
-        if !name.trim().eq_ignore_ascii_case("for") {
+        if !name.trim().eq_ignore_ascii_case(wanted) {
             return None;
         }
         let value = value.trim();
-        match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
-            // No address needs an escape, so one is not worth undoing.
-            Some(quoted) => node(quoted),
-            None => node(value),
-        }
+        // No address or scheme needs an escape, so one is not worth undoing.
+        let quoted = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
+        Some(quoted.unwrap_or(value))
     })
 }
 
@@ -160,6 +183,7 @@ fn split_unquoted(text: &str, at: char) -> impl Iterator<Item = &str> {
     })
 }
 
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 #[cfg(test)]
@@ -241,6 +265,39 @@ mod tests {
                 wanted,
                 "{value}"
             );
+        }
+    }
+
+    #[test]
+    fn the_scheme_is_what_the_nearest_proxy_says() {
+        let cases = [
+            (&[][..], false),
+            (&[("x-forwarded-proto", "https")], true),
+            (&[("x-forwarded-proto", "http, HTTPS ")], true),
+            (&[("x-forwarded-proto", "https, http")], false),
+            (&[("forwarded", "for=1.1.1.1;proto=https")], true),
+            (
+                &[("forwarded", "proto=https, for=1.1.1.1;Proto=\"http\"")],
+                false,
+            ),
+            (
+                &[("forwarded", "proto=https"), ("x-forwarded-proto", "http")],
+                false,
+            ),
+            (
+                &[("forwarded", "for=1.1.1.1"), ("x-forwarded-proto", "https")],
+                true,
+            ),
+        ];
+        for (headers, wanted) in cases {
+            let headers = headers
+                .iter()
+                .map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v)))
+                .collect();
+            let proxy = Some("10.0.0.1:5".parse().unwrap());
+            let proxies = proxies(&["10.0.0.0/8"]);
+            assert_eq!(proxies.secure(proxy, &headers), wanted, "{headers:?}");
+            assert!(!proxies.secure(None, &headers), "{headers:?}");
         }
     }
 

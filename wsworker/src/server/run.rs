@@ -48,6 +48,7 @@ use crate::worker::{Entry, Worker};
 /// | `WSWORKER_MAX_CONNECTIONS_PER_ADDRESS` | no limit | a number |
 /// | `WSWORKER_TRUSTED_PROXIES` | none | [networks](Server::trusted_proxies), with commas |
 /// | `WSWORKER_MAX_HEADER_SIZE` | `16KiB` | a size |
+/// | `WSWORKER_MAX_BODY` | `1MiB` | a size |
 ///
 /// # Errors
 /// Inside a tokio runtime, where [`Server::serve`] is the one to call; a

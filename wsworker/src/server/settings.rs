@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use crate::connection::{Limits, Slow};
+use crate::env::Secret;
 use crate::error::{Error, Result};
 use crate::protocol::handshake::{self, Origins};
 use crate::worker::Options;
@@ -23,10 +24,13 @@ pub(super) struct Settings {
     pub(super) max_connections_per_address: Option<usize>,
     pub(super) trusted_proxies: Vec<String>,
     pub(super) max_header_size: usize,
+    pub(super) max_body: usize,
     /// `run` only; as many as there are cores if none.
     pub(super) threads: Option<usize>,
     /// Variables for `Env`.
     pub(super) vars: Vec<(String, String)>,
+    /// Secrets for `Env`.
+    pub(super) secrets: Vec<(String, Secret)>,
 }
 
 impl Default for Settings {
@@ -49,8 +53,10 @@ impl Default for Settings {
             max_connections_per_address: None,
             trusted_proxies: Vec::new(),
             max_header_size: 16 << 10,
+            max_body: 1 << 20,
             threads: None,
             vars: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 }
@@ -76,6 +82,7 @@ impl Settings {
         let positive = [
             ("max_message", limits.max_message),
             ("max_buffered", limits.max_buffered),
+            ("max_body", self.max_body),
             ("max_connections", self.max_connections),
             (
                 "max_connections_per_address",

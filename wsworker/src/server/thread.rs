@@ -26,6 +26,7 @@ pub(super) struct Site {
     pub(super) counts: Arc<Counts>,
     pub(super) protocols: Arc<[Box<str>]>,
     pub(super) handshake_timeout: Duration,
+    pub(super) max_body: usize,
     pub(super) http: http1::Builder,
 }
 

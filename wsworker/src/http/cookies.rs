@@ -1,0 +1,145 @@
+//! Cookies of a request and of a response.
+//! Does not keep, sign or encrypt them.
+
+use std::borrow::Cow;
+
+use cookie::Cookie;
+use http::HeaderValue;
+use http::header::{COOKIE, SET_COOKIE};
+
+use super::builder::RequestBuilder;
+use super::request::Request;
+use super::response::Response;
+use crate::error::{Error, Result};
+
+impl Request {
+    /// The value of the first cookie of this name, percent-decoded. `None` too
+    /// if that is not UTF-8.
+    pub fn cookie(&self, name: &str) -> Option<Cow<'_, str>> {
+        let values = self.headers().get_all(COOKIE).iter();
+        // RFC 9113 §8.2.3: HTTP/2 may split them over several headers.
+        let texts = values.filter_map(|value| value.to_str().ok());
+        let mut cookies = texts.flat_map(Cookie::split_parse_encoded).flatten();
+        let cookie = cookies.find(|cookie| cookie.name() == name)?;
+        Some(match cookie.value_raw() {
+            Some(borrowed) => Cow::Borrowed(borrowed),
+            None => Cow::Owned(cookie.value().to_owned()),
+        })
+    }
+}
+
+impl RequestBuilder {
+    /// Adds a cookie, percent-encoded.
+    pub fn cookie(mut self, name: &str, value: &str) -> Self {
+        let mut text = Cookie::new(name, value).stripped().encoded().to_string();
+        let before = self.headers().get(COOKIE).and_then(|v| v.to_str().ok());
+        if let Some(before) = before {
+            text = format!("{before}; {text}");
+        }
+        let value = HeaderValue::try_from(text).expect("what is percent-encoded fits");
+        self.headers_mut().insert(COOKIE, value);
+        self
+    }
+}
+
+impl Response {
+    /// Sets a cookie in the browser, its name and value percent-encoded. Each
+    /// call adds one.
+    ///
+    /// ```
+    /// use cookie::{Cookie, SameSite};
+    /// use wsworker::Response;
+    ///
+    /// let session = Cookie::build(("session", "7f3a"))
+    ///     .path("/")
+    ///     .http_only(true)
+    ///     .secure(true)
+    ///     .same_site(SameSite::Lax);
+    /// let response = Response::text("welcome").cookie(session).cookie(("seen", "yes"));
+    /// # assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
+    /// ```
+    ///
+    /// # Panics
+    /// If the path or the domain of it holds what would end it: a `;`, a line's
+    /// end or the like. For parts that are not constants use
+    /// [`try_cookie`](Self::try_cookie).
+    #[track_caller]
+    pub fn cookie(self, cookie: impl Into<Cookie<'static>>) -> Self {
+        match self.try_cookie(cookie) {
+            Ok(response) => response,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Like [`cookie`](Self::cookie), for a path or a domain that is not a constant.
+    ///
+    /// # Errors
+    /// The path or the domain holds what would end it.
+    pub fn try_cookie(mut self, cookie: impl Into<Cookie<'static>>) -> Result<Self> {
+        let cookie = cookie.into();
+        let name = cookie.name();
+        let ends = |text: &str| text.bytes().any(|b| b == b';' || b.is_ascii_control());
+        for (what, text) in [("path", cookie.path()), ("domain", cookie.domain())] {
+            if text.is_some_and(ends) {
+                let message = format!("the {what} of the cookie {name:?} cannot be one");
+                return Err(Error::invalid(message));
+            }
+        }
+        let value = HeaderValue::try_from(cookie.encoded().to_string())
+            .map_err(|_| Error::invalid(format!("the cookie {name:?} cannot be a header")))?;
+        self.headers_mut().append(SET_COOKIE, value);
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(cookies: &[&'static str]) -> Request {
+        let mut request = http::Request::new(());
+        for text in cookies {
+            let value = HeaderValue::from_bytes(text.as_bytes()).unwrap();
+            request.headers_mut().append(COOKIE, value);
+        }
+        request.into()
+    }
+
+    #[test]
+    fn a_cookie_is_found_by_its_name_and_decoded() {
+        let request = request(&["a=1; b = two ;;c", "d=a%20b%3B; a=2; e=%ff; f=\"q\""]);
+        let value = |name| request.cookie(name);
+        assert_eq!(value("a").as_deref(), Some("1"));
+        assert_eq!(value("b").as_deref(), Some("two"));
+        assert_eq!(value("d").as_deref(), Some("a b;"));
+        assert_eq!(value("f").as_deref(), Some("\"q\""));
+        for name in ["c", "e", "A", ""] {
+            assert_eq!(value(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_comes_back() {
+        let value = "a b; c=d,\"é\"\n%";
+        let response = Response::text("").cookie(("my name", value));
+        let set = response.headers()["set-cookie"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert!(!set.contains([';', ' ', '"', '\n']), "{set}");
+        let sent = Request::get("http://a/")
+            .cookie("x", "1")
+            .cookie("my name", value);
+        let sent = sent.build().unwrap();
+        assert_eq!(sent.header("cookie").unwrap(), format!("x=1; {set}"));
+        assert_eq!(sent.cookie("my name").as_deref(), Some(value));
+    }
+
+    #[test]
+    fn an_attribute_cannot_bring_others_along() {
+        for path in ["/; Domain=evil.example", "/\r\nx: y"] {
+            let cookie = Cookie::build(("a", "b")).path(path);
+            assert!(Response::text("").try_cookie(cookie).is_err(), "{path:?}");
+        }
+    }
+}
