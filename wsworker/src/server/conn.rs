@@ -20,6 +20,8 @@ use super::answer;
 use super::limits::{AddressPermit, Permit};
 use super::stream::Watched;
 use super::thread::{Phase, Thread};
+#[cfg(feature = "tls")]
+use super::tls;
 use crate::connection::{Stream, Upgraded};
 use crate::http::Body;
 use crate::worker::Start;
@@ -65,6 +67,12 @@ pub(super) async fn serve(
     peer: Option<SocketAddr>,
     mut permit: Permit,
 ) {
+    #[cfg(feature = "tls")]
+    let Some((stream, deadline)) = tls::open(&thread, stream).await else {
+        return;
+    };
+    #[cfg(not(feature = "tls"))]
+    let deadline = None;
     let conn = Arc::new(Conn {
         thread,
         peer,
@@ -74,7 +82,7 @@ pub(super) async fn serve(
         ended: AtomicBool::new(false),
         opening: Mutex::new(None),
     });
-    let (stream, read, end) = speak_http(&conn, stream).await;
+    let (stream, read, end) = speak_http(&conn, stream, deadline).await;
     match end {
         End::Opened(opening) => {
             permit.hold(opening.address);
@@ -120,8 +128,13 @@ enum End {
     Gone,
 }
 
-/// Drives hyper, and gives the stream back with what was read past the last request.
-async fn speak_http(conn: &Arc<Conn>, stream: Stream) -> (Stream, Vec<u8>, End) {
+/// Drives hyper, and gives the stream back with what was read past the last
+/// request. The first request has until `deadline`, if that is set.
+async fn speak_http(
+    conn: &Arc<Conn>,
+    stream: Stream,
+    deadline: Option<Instant>,
+) -> (Stream, Vec<u8>, End) {
     let thread = &conn.thread;
     let io = TokioIo::new(Watched::new(stream, conn.clone()));
     let service = service_fn(|request: http::Request<Incoming>| {
@@ -136,7 +149,7 @@ async fn speak_http(conn: &Arc<Conn>, stream: Stream) -> (Stream, Vec<u8>, End) 
     // `Connection` alone, not `with_upgrades`: that boxes the stream and sends it
     // through a channel.
     let mut hyper = thread.site.http.serve_connection(io, service);
-    let mut clock = pin!(Clock::new(thread.site.handshake_timeout));
+    let mut clock = pin!(Clock::new(thread.site.handshake_timeout, deadline));
     let mut turned = pin!(thread.turned.notified());
     let mut phase = Phase::Serving;
     let end = poll_fn(|cx| {
@@ -200,6 +213,8 @@ pin_project_lite::pin_project! {
     /// head do not move it.
     struct Clock {
         time: Duration,
+        // The deadline of the first head, where it was set before the clock was made.
+        first: Option<Instant>,
         // What the deadline was set for: answers and writes so far.
         seen: (usize, usize),
         // Made on the first wait: a request that is there at once needs none.
@@ -209,9 +224,10 @@ pin_project_lite::pin_project! {
 }
 
 impl Clock {
-    fn new(time: Duration) -> Self {
+    fn new(time: Duration, first: Option<Instant>) -> Self {
         Self {
             time,
+            first,
             seen: (0, 0),
             sleep: None,
         }
@@ -226,8 +242,9 @@ impl Clock {
         let now = (answered, conn.writes.load(Ordering::Relaxed));
         match this.sleep.as_mut().as_pin_mut() {
             None => {
-                let sleep = sleep_until(deadline(*this.time));
-                this.sleep.set(Some(sleep));
+                let first = this.first.filter(|_| now == (0, 0));
+                let until = first.unwrap_or_else(|| deadline(*this.time));
+                this.sleep.set(Some(sleep_until(until)));
             }
             Some(sleep) if *this.seen != now => sleep.reset(deadline(*this.time)),
             Some(_) => {}
@@ -244,7 +261,7 @@ impl Clock {
 }
 
 /// Far off instead of past the end of the clock.
-fn deadline(time: Duration) -> Instant {
+pub(super) fn deadline(time: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(time).unwrap_or(now + YEAR)
 }

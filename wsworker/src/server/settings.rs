@@ -1,9 +1,12 @@
 //! A server's settings: defaults, what overrides them, what is wrong with them.
 //! Does not know the environment's variables; those are `environment`'s.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::Address;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use crate::connection::{Limits, Slow};
 use crate::error::{Error, Result};
 use crate::protocol::handshake::{self, Origins};
@@ -23,6 +26,11 @@ pub(super) struct Settings {
     pub(super) max_connections_per_address: Option<usize>,
     pub(super) trusted_proxies: Vec<String>,
     pub(super) max_header_size: usize,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Tls>,
+    /// `run` only: files for it.
+    pub(super) tls_cert: Option<PathBuf>,
+    pub(super) tls_key: Option<PathBuf>,
     /// `run` only; as many as there are cores if none.
     pub(super) threads: Option<usize>,
     /// Variables for `Env`.
@@ -49,6 +57,10 @@ impl Default for Settings {
             max_connections_per_address: None,
             trusted_proxies: Vec::new(),
             max_header_size: 16 << 10,
+            #[cfg(feature = "tls")]
+            tls: None,
+            tls_cert: None,
+            tls_key: None,
             threads: None,
             vars: Vec::new(),
         }
