@@ -53,6 +53,8 @@ pub use crate::error::{Error, Result};
 pub use crate::http::{Body, Params, ReadBody, Request, RequestBuilder, Response, Router, Upgrade};
 pub use crate::protocol::close::{CloseCode, CloseEvent};
 pub use crate::protocol::message::Message;
+#[cfg(feature = "tls")]
+pub use crate::server::Tls;
 pub use crate::server::{Address, Listening, Server, ServerHandle, run};
 pub use crate::socket::{SocketId, WebSocket, broadcast};
 pub use crate::worker::Worker;
