@@ -14,6 +14,7 @@ const LAYERS: &[&str] = &[
     "connection",
     "socket",
     "http",
+    "client",
     "worker",
     "server",
     "__private",
@@ -22,11 +23,11 @@ const LAYERS: &[&str] = &[
 /// What only these layers may use of other crates.
 const CRATES: &[(&str, &[&str])] = &[
     ("fastwebsockets", &["wire"]),
-    ("hyper", &["server"]),
-    ("hyper_util", &["server"]),
+    ("hyper", &["client", "server"]),
+    ("hyper_util", &["client", "server"]),
     ("rcgen", &["server"]),
     ("ring", &["server"]),
-    ("tokio_rustls", &["connection", "server"]),
+    ("tokio_rustls", &["client", "connection", "server"]),
 ];
 
 /// Files that stand outside the layers: they name what is public.

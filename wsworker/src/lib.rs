@@ -32,6 +32,8 @@ pub mod prelude;
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(feature = "client")]
+mod client;
 mod connection;
 mod env;
 mod error;
@@ -47,6 +49,8 @@ mod worker;
 
 pub use wsworker_macros::worker;
 
+#[cfg(feature = "client")]
+pub use crate::client::{Client, ClientBuilder, Redirect, fetch};
 pub use crate::connection::{Slow, State};
 pub use crate::env::{Env, Secret};
 pub use crate::error::{Error, Result};

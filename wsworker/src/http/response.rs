@@ -81,7 +81,7 @@ impl Response {
                 "status {status} does not redirect: 301, 302, 303, 307 and 308 do"
             )));
         }
-        let url = url::encode(url);
+        let url = url::encode(url.as_bytes());
         Self::new(status)?.try_header(LOCATION.as_str(), &url)
     }
 

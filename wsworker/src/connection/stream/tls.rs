@@ -34,6 +34,12 @@ impl TlsStream {
         }
     }
 
+    /// The protocol that ALPN agreed on.
+    #[cfg(feature = "client")]
+    pub(crate) fn protocol(&self) -> Option<&[u8]> {
+        self.stream.get_ref().1.alpn_protocol()
+    }
+
     fn stream(&mut self) -> Pin<&mut tokio_rustls::TlsStream<TcpStream>> {
         Pin::new(&mut self.stream)
     }
