@@ -51,7 +51,7 @@ pub use wsworker_macros::worker;
 
 #[cfg(feature = "client")]
 pub use crate::client::{Client, ClientBuilder, Redirect, fetch};
-pub use crate::connection::{Slow, State};
+pub use crate::connection::{Slow, SocketEvent as Event, State};
 pub use crate::env::{Env, Secret};
 pub use crate::error::{Error, Result};
 pub use crate::http::{Body, Params, ReadBody, Request, RequestBuilder, Response, Router, Upgrade};
@@ -60,7 +60,9 @@ pub use crate::protocol::message::Message;
 #[cfg(feature = "tls")]
 pub use crate::server::Tls;
 pub use crate::server::{Address, Listening, Server, ServerHandle, run};
-pub use crate::socket::{SocketId, WebSocket, broadcast};
+pub use crate::socket::{
+    SocketId, WebSocket, WebSocketEnd, WebSocketEvents, WebSocketPair, broadcast,
+};
 pub use crate::worker::Worker;
 
 /// The programs in README.md compile.

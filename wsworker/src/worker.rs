@@ -2,6 +2,8 @@
 //! request, guarded against errors and panics.
 //! Does not accept connections (`server`) or read frames (`connection`).
 
+mod accept;
+
 use std::any::Any;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::{Deref, DerefMut};
@@ -15,7 +17,7 @@ use async_trait::async_trait;
 use http::StatusCode;
 use pin_project_lite::pin_project;
 
-use crate::connection::{Connection, Consumer, Event, Handle, Inbox, Slow, Turned, Upgraded};
+use crate::connection::{Consumer, Event, Handle, Inbox, Opening, Role, Slow, Turned, Upgraded};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Accepted, Body, Request, Response};
@@ -253,16 +255,36 @@ fn failure(error: &Error) -> Response {
 }
 
 fn start<W: Worker>(worker: Kept<W>, accepted: Accepted) -> Start {
+    let Accepted {
+        request,
+        protocol,
+        end,
+    } = accepted;
+    let Some(mut end) = end else {
+        return Box::new(move |upgraded| {
+            let handle = Handle::new(Role::Server);
+            let callbacks = Callbacks {
+                worker,
+                ws: WebSocket::new(handle.clone()),
+                request: Some(Request::of(request, Body::empty())),
+            };
+            let opening = Opening {
+                upgraded,
+                protocol,
+                opener: None,
+            };
+            opening.begin(handle, callbacks);
+        });
+    };
+    // Whoever accepted the other end listens.
+    drop(worker);
+    end.leave();
     Box::new(move |upgraded| {
-        let protocol = accepted.protocol;
-        let handle = Handle::new(upgraded.hub, upgraded.remote_addr, protocol);
-        let callbacks = Callbacks {
-            worker,
-            ws: WebSocket::new(handle.clone()),
-            request: Some(Request::of(accepted.request, Body::empty())),
-        };
-        let (stream, read, guard) = (upgraded.stream, upgraded.read, upgraded.guard);
-        tokio::spawn(Connection::new(stream, read, handle, callbacks, guard));
+        end.go_out(Opening {
+            upgraded,
+            protocol,
+            opener: Some(request),
+        });
     })
 }
 

@@ -43,6 +43,22 @@ pub(crate) struct Head {
     pub(crate) protocols: Arc<[Box<str>]>,
 }
 
+impl Head {
+    /// Of a connection that no request opened.
+    pub(crate) fn bare() -> Self {
+        Self {
+            method: Method::GET,
+            uri: Uri::from_static("/"),
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            extensions: Extensions::new(),
+            remote_addr: None,
+            secure: false,
+            protocols: Arc::new([]),
+        }
+    }
+}
+
 impl Request {
     /// The method.
     pub fn method(&self) -> &Method {
