@@ -13,9 +13,36 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// An error of this crate or of a worker's own code.
 ///
 /// Opaque on purpose: ask it with [`is_full`](Self::is_full),
-/// [`is_closed`](Self::is_closed) and the like. Every standard error converts
-/// into it, so `?` works in a worker's callbacks. It prints as one readable
+/// [`is_closed`](Self::is_closed) and the like. It prints as one readable
 /// chain, with `Debug` too, since `main` may return it.
+///
+/// Every standard error converts into it, so `?` works in a worker's callbacks.
+/// That is so because it is no [`std::error::Error`] itself, as with `anyhow`.
+/// Where one is wanted, [`into_std`](Self::into_std) makes it one; an error that
+/// is boxed already comes in by [`from_std`](Self::from_std).
+///
+/// ```
+/// use wsworker::{Error, Result, WebSocket};
+///
+/// type Boxed = Box<dyn std::error::Error + Send + Sync>;
+///
+/// /// Into it: `?` is enough.
+/// fn parse(text: &str) -> Result<u16> {
+///     Ok(text.parse()?)
+/// }
+///
+/// /// Out of it, in a function with another kind of error.
+/// fn greet(ws: &WebSocket) -> std::result::Result<(), Boxed> {
+///     ws.send("hello").map_err(Error::into_std)?;
+///     Ok(())
+/// }
+///
+/// /// Into it, from a function with a boxed error: `anyhow`'s converts so too.
+/// fn greet_again(ws: &WebSocket) -> Result<()> {
+///     greet(ws).map_err(Error::from_std)
+/// }
+/// # assert_eq!(parse("x").unwrap_err().to_string(), "invalid digit found in string");
+/// ```
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -223,6 +250,15 @@ impl Error {
     pub fn into_std(self) -> Box<dyn StdError + Send + Sync> {
         Box::new(Chain(self))
     }
+
+    /// From a standard error in a box, or what converts into one, such as
+    /// `anyhow::Error`. One that [`into_std`](Self::into_std) made is what it was.
+    pub fn from_std(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        match error.into().downcast::<Chain>() {
+            Ok(chain) => chain.0,
+            Err(other) => Self::with(Kind::Application, "", Some(other)),
+        }
+    }
 }
 
 impl From<Error> for Box<dyn StdError + Send + Sync> {
@@ -261,5 +297,13 @@ mod tests {
     fn a_standard_error_converts_and_leads_with_its_own_text() {
         let error: Error = "x".parse::<u8>().unwrap_err().into();
         assert_eq!(error.to_string(), "invalid digit found in string");
+    }
+
+    #[test]
+    fn an_error_is_the_same_after_the_way_out_and_in() {
+        let error = Error::from_std(Error::full(9, 8).into_std());
+        assert!(error.is_full());
+        let boxed: Box<dyn StdError + Send + Sync> = "on fire".into();
+        assert_eq!(Error::from_std(boxed).to_string(), "on fire");
     }
 }

@@ -22,7 +22,8 @@
 //! - [`Worker`] is the trait to implement; [`worker`](macro@worker) the attribute
 //!   that goes with it, and where limits can be set.
 //! - [`run`] owns the process: a thread for each core, settings from the
-//!   environment, signals. [`Server`] does the same inside a runtime of your own.
+//!   environment, signals. [`Server`] serves inside a runtime of your own, where
+//!   settings and signals are yours.
 //! - [`WebSocket`] is what callbacks get: send, close, ask, from any thread.
 //! - Every limit has a documented default; a peer can never make the process
 //!   panic, hang or hold memory without bound.

@@ -2,7 +2,6 @@
 //! Does no I/O: everything goes through the connection's handle.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -82,13 +81,12 @@ impl WebSocket {
     /// Waits until [`send`](Self::send) finds room. If it had to wait, half of
     /// `max_buffered` is free by then.
     ///
-    /// Cancel safe: a dropped call changes nothing.
+    /// Cancel safe: a dropped call changes nothing, and leaves nothing behind.
     ///
     /// # Errors
     /// [`is_closed`](crate::Error::is_closed) once either side has closed.
     pub async fn ready(&self) -> Result<()> {
-        let mut waited = false;
-        poll_fn(|cx| self.0.poll_ready(cx, &mut waited)).await
+        self.0.ready().await
     }
 
     /// Bytes that were sent and are not written yet, frame headers included.

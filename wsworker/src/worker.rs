@@ -4,6 +4,7 @@
 
 use std::any::Any;
 use std::hash::{BuildHasher, RandomState};
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,7 @@ use async_trait::async_trait;
 use http::StatusCode;
 use pin_project_lite::pin_project;
 
-use crate::connection::{Connection, Consumer, Event, Handle, Slow, Turned, Upgraded};
+use crate::connection::{Connection, Consumer, Event, Handle, Inbox, Slow, Turned, Upgraded};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Accepted, Body, Request, Response};
@@ -212,7 +213,7 @@ impl<W: Worker> Entrypoint for Prototype<W> {
 
     async fn fetch(&self, request: Request, env: &Env) -> Answer {
         let fetched = guarded(|| async {
-            let mut worker = Box::new(self.cloned());
+            let mut worker = Kept::new(self.cloned());
             let response = worker.fetch(request, env).await?;
             Ok((worker, response))
         });
@@ -251,7 +252,7 @@ fn failure(error: &Error) -> Response {
         .expect("500 is a final status")
 }
 
-fn start<W: Worker>(worker: Box<W>, accepted: Accepted) -> Start {
+fn start<W: Worker>(worker: Kept<W>, accepted: Accepted) -> Start {
     Box::new(move |upgraded| {
         let protocol = accepted.protocol;
         let handle = Handle::new(upgraded.hub, upgraded.remote_addr, protocol);
@@ -267,7 +268,7 @@ fn start<W: Worker>(worker: Box<W>, accepted: Accepted) -> Start {
 
 /// The consumer that a connection's events reach as callbacks of its worker.
 struct Callbacks<W> {
-    worker: Box<W>,
+    worker: Kept<W>,
     ws: WebSocket,
     /// Until `on_open` has returned.
     request: Option<Request>,
@@ -278,14 +279,15 @@ impl<W: Worker> Consumer for Callbacks<W> {
         clippy::manual_async_fn,
         reason = "an `async fn` holds its arguments twice"
     )]
-    fn message(mut self, message: Message) -> impl Future<Output = Turned<Self>> + Send + 'static {
+    fn messages(mut self, mut inbox: Inbox) -> impl Future<Output = Turned<Self>> + Send + 'static {
         async move {
             let Self { worker, ws, .. } = &mut self;
-            let result = match caught(|| worker.on_message(ws, message)) {
-                Ok(running) => running.await.flatten(),
-                Err(panic) => Err(panic),
-            };
-            (self, result)
+            while let Some(message) = inbox.next().await {
+                if let Err(error) = guarded(|| worker.on_message(ws, message)).await.flatten() {
+                    return (self, Err(error));
+                }
+            }
+            (self, Ok(()))
         }
     }
 
@@ -307,36 +309,82 @@ impl<W: Worker> Consumer for Callbacks<W> {
     }
 }
 
-/// Runs a worker's code; a panic becomes an error.
-async fn guarded<F: Future>(code: impl FnOnce() -> F) -> Result<F::Output> {
-    caught(code)?.await
+/// A request's worker. A panic of its drop ends here: whatever lets go of it has
+/// more to do, such as to write the last frame.
+struct Kept<W>(Option<Box<W>>);
+
+impl<W> Kept<W> {
+    fn new(worker: W) -> Self {
+        Self(Some(Box::new(worker)))
+    }
 }
 
-/// Calls a worker's code, which gives its future; a panic in either becomes an error.
-#[inline]
-fn caught<F: Future>(code: impl FnOnce() -> F) -> Result<Caught<F>> {
-    // What the code broke is its own: nothing of ours is touched while it runs.
-    match catch_unwind(AssertUnwindSafe(code)) {
-        Ok(running) => Ok(Caught { running }),
-        Err(panic) => Err(panicked(&*panic)),
+impl<W> Deref for Kept<W> {
+    type Target = W;
+
+    #[inline]
+    fn deref(&self) -> &W {
+        self.0.as_deref().expect(KEPT)
     }
+}
+
+impl<W> DerefMut for Kept<W> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut W {
+        self.0.as_deref_mut().expect(KEPT)
+    }
+}
+
+impl<W> Drop for Kept<W> {
+    fn drop(&mut self) {
+        let worker = self.0.take();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(worker))) {
+            log("a worker's drop failed", &panicked(&*panic));
+        }
+    }
+}
+
+const KEPT: &str = "it is there until the drop";
+
+/// Runs a worker's code; a panic becomes an error.
+fn guarded<C, F>(code: C) -> Caught<C, F>
+where
+    C: FnOnce() -> F,
+    F: Future,
+{
+    Caught::Called { code: Some(code) }
 }
 
 pin_project! {
-    /// A future whose panics are errors.
-    struct Caught<F> {
-        #[pin]
-        running: F,
+    /// A worker's code, which gives a future: a panic in either is an error.
+    #[project = CaughtProjected]
+    enum Caught<C, F> {
+        Called { code: Option<C> },
+        Running { #[pin] running: F },
     }
 }
 
-impl<F: Future> Future for Caught<F> {
+impl<C, F> Future for Caught<C, F>
+where
+    C: FnOnce() -> F,
+    F: Future,
+{
     type Output = Result<F::Output>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let running = self.project().running;
-        match catch_unwind(AssertUnwindSafe(|| running.poll(cx))) {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // What the code broke is its own: nothing of ours is touched while it runs.
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            if let CaughtProjected::Called { code } = self.as_mut().project() {
+                let code = code.take().expect("not polled after a panic");
+                self.set(Caught::Running { running: code() });
+            }
+            match self.as_mut().project() {
+                CaughtProjected::Running { running } => running.poll(cx),
+                CaughtProjected::Called { .. } => unreachable!("it runs by now"),
+            }
+        }));
+        match polled {
             Ok(polled) => polled.map(Ok),
             Err(panic) => Poll::Ready(Err(panicked(&*panic))),
         }

@@ -4,7 +4,7 @@
 use wsworker::State;
 use wsworker::prelude::*;
 
-use crate::raw::{Frame, RawClient};
+use crate::raw::{Frame, Head, RawClient};
 use crate::server::{Event, Recorded, SECRET, Served, within};
 
 async fn handler_fails(message: &str, wanted: &str) {
@@ -174,5 +174,66 @@ fn the_socket_is_closed_when_on_close_runs() {
         assert_eq!(saying.recv().await, Some((State::Closed, true, true)));
         drop(RawClient::open(server.addr).await);
         assert_eq!(saying.recv().await, Some((State::Closed, true, true)));
+    });
+}
+
+/// Its drop panics, but not the prototype's.
+#[worker]
+#[derive(Clone)]
+struct FailsToDrop {
+    used: bool,
+}
+
+impl Worker for FailsToDrop {
+    async fn fetch(&mut self, req: Request, _env: &Env) -> Result<Response> {
+        self.used = true;
+        match req.path() {
+            "/page" => Ok(Response::text("a page")),
+            _ => Ok(req.upgrade()?.accept()),
+        }
+    }
+
+    async fn on_message(&mut self, ws: &WebSocket, message: Message) -> Result<()> {
+        match message.as_text() {
+            Some("!fail") => Err(Error::new("as told")),
+            _ => ws.send(message),
+        }
+    }
+}
+
+impl Drop for FailsToDrop {
+    fn drop(&mut self) {
+        assert!(!self.used, "as told");
+    }
+}
+
+#[test]
+fn a_worker_whose_drop_panics_ends_its_connection_as_any_other() {
+    within(async || {
+        let mut server = Served::start(FailsToDrop { used: false }).await;
+        let mut other = RawClient::open(server.addr).await;
+        let mut client = RawClient::open(server.addr).await;
+        client
+            .send_all([Frame::text("last"), Frame::close(4001, "bye")])
+            .await;
+        client.expect_text("last").await;
+        assert_eq!(client.expect_close(4001).await, "bye");
+        client.expect_clean_eof().await;
+        let mut client = RawClient::open(server.addr).await;
+        client.send(Frame::text("!fail")).await;
+        client.expect_close(1011).await;
+        client.expect_eof().await;
+        // A request's worker too, when it was answered and when it was not.
+        let mut client = RawClient::connect(server.addr).await;
+        for (path, status) in [("/page", 200), ("/", 426)] {
+            let head = Head::get(path, client.host());
+            client.send_raw(head.encode()).await;
+            assert_eq!(client.read_response().await.status, status);
+        }
+        drop(client);
+        other.send(Frame::text("and I?")).await;
+        other.expect_text("and I?").await;
+        other.close().await;
+        server.shut_down().await;
     });
 }

@@ -70,6 +70,17 @@ fn a_runtime_of_many_threads_serves() {
     serves_in(builder);
 }
 
+/// Else it would be found out by the first connection that is slow.
+#[test]
+#[should_panic(expected = "timers are disabled")]
+fn a_runtime_without_time_is_found_out_at_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .unwrap();
+    let _ = runtime.block_on(Server::new(Echo).bind("127.0.0.1:0").listen());
+}
+
 #[test]
 fn serve_without_listen_serves_and_ends_with_its_future() {
     within(async || {

@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use super::turn::{self, Inbox};
 use crate::error::{Error, Result};
 use crate::protocol::close::CloseEvent;
-use crate::protocol::message::Message;
 
 /// What happens on a connection besides its messages: `Open` before them,
 /// `Close` last.
@@ -24,8 +24,9 @@ pub(crate) enum Event {
 /// Hears one thing at a time: the connection waits for the turn to end. A turn
 /// gives the consumer back, whatever happens: it catches its own panics.
 pub(crate) trait Consumer: Sized + Send + 'static {
-    /// Hears a message. Apart from the others, as it is the one that must be cheap.
-    fn message(self, message: Message) -> impl Future<Output = Turned<Self>> + Send + 'static;
+    /// Hears messages until the inbox has no more, or one of them fails. One turn
+    /// for several, as a turn costs more than handing over a message.
+    fn messages(self, inbox: Inbox) -> impl Future<Output = Turned<Self>> + Send + 'static;
 
     /// Hears anything else.
     fn event(self, event: Event) -> impl Future<Output = Turned<Self>> + Send + 'static;
@@ -37,25 +38,71 @@ pub(crate) type Turned<C> = (C, Result<()>);
 /// A turn that waits for something.
 pub(super) type Suspended<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Polls a new turn once. Takes what makes it, since a turn that is handed on
-/// is moved once more.
-#[inline]
-pub(super) fn start<F>(
-    turn: impl FnOnce() -> F,
-    cx: &mut Context<'_>,
-) -> Result<F::Output, Suspended<F::Output>>
-where
-    F: Future + Send + 'static,
-{
-    let mut place = spare::<F>().unwrap_or_else(|| Box::pin(Place { turn: None }));
-    place.as_mut().project().turn.set(Some(turn()));
-    match place.as_mut().poll(cx) {
-        Poll::Ready(output) => {
-            keep(place);
-            Ok(output)
-        }
-        Poll::Pending => Err(place),
+/// A turn that hears messages as they are read: in an allocation that the thread
+/// reuses, and that is given up only to a turn that has to wait.
+pub(super) struct Hearing<F: Future>(Option<Pin<Box<Place<F>>>>);
+
+/// How the handing over of a message ended.
+pub(super) enum Heard<F: Future> {
+    /// It is handled; the turn waits for the next.
+    Handled,
+    /// The turn is over, as it was the last, or the consumer failed.
+    Over(F::Output),
+    /// The consumer waits for something else.
+    Suspended(Suspended<F::Output>),
+}
+
+impl<F: Future + Send + 'static> Hearing<F> {
+    pub(super) const fn none() -> Self {
+        Self(None)
     }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Hands over the message that lies in the inbox, in the turn that `begin` makes
+    /// if there is none yet.
+    #[inline]
+    pub(super) fn hear(&mut self, begin: impl FnOnce() -> F, cx: &mut Context<'_>) -> Heard<F> {
+        let place = self.0.get_or_insert_with(|| place(begin));
+        match place.as_mut().poll(cx) {
+            Poll::Pending if turn::asks() => Heard::Handled,
+            Poll::Pending => {
+                turn::end_messages();
+                let place = self.0.take().expect("it was just polled");
+                Heard::Suspended(place)
+            }
+            Poll::Ready(output) => {
+                turn::end_messages();
+                if let Some(place) = self.0.take() {
+                    keep(place);
+                }
+                Heard::Over(output)
+            }
+        }
+    }
+
+    /// Ends the turn, if there is one.
+    #[inline]
+    pub(super) fn end(&mut self, cx: &mut Context<'_>) -> Option<F::Output> {
+        let mut place = self.0.take()?;
+        turn::end_messages();
+        let Poll::Ready(output) = place.as_mut().poll(cx) else {
+            unreachable!("a turn that waits for a message ends when there is none");
+        };
+        keep(place);
+        Some(output)
+    }
+}
+
+/// A place with a new turn in it. Takes what makes it, since a turn that is
+/// handed on is moved once more.
+#[inline]
+fn place<F: Future + Send + 'static>(begin: impl FnOnce() -> F) -> Pin<Box<Place<F>>> {
+    let mut place = spare::<F>().unwrap_or_else(|| Box::pin(Place { turn: None }));
+    place.as_mut().project().turn.set(Some(begin()));
+    place
 }
 
 pin_project! {

@@ -9,7 +9,10 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 use super::hub::{Hub, Limits};
 use super::turn;
@@ -56,7 +59,8 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     batch: Batch,
-    for_room: Vec<Waker>,
+    /// Rung once, when there is room or never will be.
+    for_room: Option<Arc<Notify>>,
 }
 
 impl Handle {
@@ -214,27 +218,34 @@ impl Handle {
 
     /// Waits until `send` finds room. Once it had to wait it waits until half of
     /// the limit is free.
-    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>, waited: &mut bool) -> Poll<Result<()>> {
+    ///
+    /// Cancel safe, and a dropped call leaves nothing behind.
+    pub(crate) async fn ready(&self) -> Result<()> {
+        let mut waited = false;
+        while let Some(room) = self.awaits_room(&mut waited)? {
+            room.await;
+        }
+        Ok(())
+    }
+
+    /// What rings when there may be room; none if there is.
+    fn awaits_room(&self, waited: &mut bool) -> Result<Option<OwnedNotified>> {
         let limit = self.hub.limits.max_buffered;
         let mut queue = self.queue();
         if self.state() != State::Open {
-            return Poll::Ready(Err(Error::closed()));
+            return Err(Error::closed());
         }
         if !*waited && self.buffered() < limit {
-            return Poll::Ready(Ok(()));
+            return Ok(None);
         }
         *waited = true;
         let for_room = &mut queue.waiting.get_or_insert_default().for_room;
-        if !for_room.iter().any(|waker| waker.will_wake(cx.waker())) {
-            for_room.push(cx.waker().clone());
-        }
+        // It hears what rings from now on, polled or not.
+        let room = for_room.get_or_insert_default().clone().notified_owned();
         // Said before the look at what is buffered, as the writer counts before it
         // looks at this: one of the two sees the other.
         self.awaited.store(true, Ordering::SeqCst);
-        if self.is_over_half() {
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(()))
+        Ok(self.is_over_half().then_some(room))
     }
 
     pub(super) fn wake(&self) {
@@ -264,7 +275,7 @@ impl Handle {
         let mut queue = self.queue();
         let waiting = queue.waiting.as_mut()?;
         let batch = (!waiting.batch.is_empty()).then(|| std::mem::take(&mut waiting.batch));
-        if waiting.for_room.is_empty() {
+        if waiting.for_room.is_none() {
             queue.waiting = None;
         }
         batch
@@ -290,13 +301,14 @@ impl Handle {
 
     /// Calls those who wait for room: there is some, or there never will be.
     fn wake_waiting(&self) {
-        let waiting = {
+        let for_room = {
             let mut queue = self.queue();
             self.awaited.store(false, Ordering::SeqCst);
-            let waiting = queue.waiting.as_mut();
-            waiting.map(|waiting| std::mem::take(&mut waiting.for_room))
+            queue.waiting.as_mut().and_then(|w| w.for_room.take())
         };
-        waiting.into_iter().flatten().for_each(Waker::wake);
+        if let Some(for_room) = for_room {
+            for_room.notify_waiters();
+        }
     }
 
     /// Holds or queues a control frame.
@@ -333,5 +345,81 @@ impl Handle {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Wake};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::connection::Slow;
+
+    fn handle(max_buffered: usize) -> Arc<Handle> {
+        let time = Duration::from_secs(1);
+        let limits = Limits {
+            max_message: 1024,
+            max_buffered,
+            slow: Slow::Close,
+            idle_timeout: time,
+            frame_timeout: time,
+            close_timeout: time,
+        };
+        Handle::new(Hub::new(limits, Env::default()), None, None)
+    }
+
+    /// A task, as far as its waker goes.
+    struct Task(AtomicBool);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_cancelled_ready_leaves_nothing_behind() {
+        let handle = handle(100);
+        while handle.send(&Message::from("0123456789")).is_ok() {}
+        for _ in 0..10_000 {
+            let task = Arc::new(Task(AtomicBool::new(false)));
+            let waker = task.clone().into();
+            {
+                let ready = pin!(handle.ready());
+                assert!(ready.poll(&mut Context::from_waker(&waker)).is_pending());
+            }
+            drop(waker);
+            assert_eq!(Arc::strong_count(&task), 1, "its waker is kept");
+        }
+        let queue = handle.queue();
+        let for_room = &queue.waiting.as_ref().unwrap().for_room;
+        assert_eq!(Arc::strong_count(for_room.as_ref().unwrap()), 1);
+    }
+
+    #[test]
+    fn who_waits_on_is_called_when_another_gave_up() {
+        let handle = handle(100);
+        while handle.send(&Message::from("0123456789")).is_ok() {}
+        let tasks = [(); 2].map(|()| Arc::new(Task(AtomicBool::new(false))));
+        let [first, second] = tasks.clone().map(Into::into);
+        let mut waits = pin!(handle.ready());
+        let mut context = Context::from_waker(&second);
+        {
+            let cancelled = pin!(handle.ready());
+            assert!(
+                cancelled
+                    .poll(&mut Context::from_waker(&first))
+                    .is_pending()
+            );
+            assert!(waits.as_mut().poll(&mut context).is_pending());
+        }
+        let batch = handle.take_queued().unwrap();
+        handle.sub_buffered(batch.len());
+        handle.tell_room();
+        assert!(!tasks[0].0.load(Ordering::SeqCst));
+        assert!(tasks[1].0.load(Ordering::SeqCst));
+        assert!(waits.as_mut().poll(&mut context).is_ready());
     }
 }

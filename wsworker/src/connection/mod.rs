@@ -22,3 +22,4 @@ pub use hub::Slow;
 pub(crate) use hub::{Hub, Limits};
 pub(crate) use stream::Stream;
 pub(crate) use task::{Connection, Upgraded};
+pub(crate) use turn::Inbox;

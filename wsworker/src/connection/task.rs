@@ -68,6 +68,8 @@ pub(crate) struct Connection<C: Consumer, S = Stream> {
 
 enum Listening<C> {
     Idle(C),
+    /// In a turn that waits for the next message of the same read.
+    Hearing,
     Running(Suspended<Turned<C>>, Outcome),
     /// Has heard the last event.
     Gone,
@@ -255,5 +257,5 @@ impl Share {
 
 const READS_A_POLL: usize = 8;
 const MESSAGES_A_POLL: usize = 1024;
-const MESSAGES_A_LOOK: usize = 8;
+const MESSAGES_A_LOOK: usize = 32;
 const TIME_A_POLL: Duration = Duration::from_millis(2);

@@ -49,7 +49,7 @@ impl Request {
         &self.head.method
     }
 
-    /// The path, without the query: `/room/7`.
+    /// The path, without the query: `/room/7`. As it was sent: not percent-decoded.
     pub fn path(&self) -> &str {
         self.head.uri.path()
     }

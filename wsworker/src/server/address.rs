@@ -16,8 +16,10 @@ use crate::error::{Error, Result};
 /// Where a server listens.
 ///
 /// From a text: `"127.0.0.1:8787"`, `"[::1]:8787"`, `"localhost:8787"`,
-/// `"unix:/run/chat.sock"`; port 0 takes a free one. From a `SocketAddr` or a
-/// path too. A text that cannot be an address is an error when the server
+/// `"unix:/run/chat.sock"`; port 0 takes a free one. Every address of the
+/// machine is `"0.0.0.0:8787"`, or `"[::]:8787"` for IPv6 (and IPv4, where the
+/// system has it so); a port without a host is no address. From a `SocketAddr`
+/// or a path too. A text that cannot be an address is an error when the server
 /// starts to listen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -79,14 +81,33 @@ impl From<&Path> for Address {
 }
 
 impl Address {
-    /// Can it be an address at all? Whether it can be had only binding tells.
-    pub(super) fn is_plausible(&self) -> bool {
-        match self {
-            Self::Tcp(_) => true,
-            Self::Unix(path) => !path.as_os_str().is_empty(),
-            Self::Name(text) => text
-                .rsplit_once(':')
-                .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()),
+    /// What is wrong with it if it cannot be an address at all. Whether it can
+    /// be had only binding tells.
+    pub(super) fn wrong(&self) -> Option<String> {
+        let text = match self {
+            Self::Tcp(_) => return None,
+            Self::Unix(path) => {
+                let empty = path.as_os_str().is_empty();
+                return empty.then(|| "names no path".to_owned());
+            }
+            Self::Name(text) => text,
+        };
+        if text.contains("://") {
+            return Some("is a URL".to_owned());
+        }
+        let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+        let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+        match (host, port.parse::<u16>()) {
+            // No host is every address elsewhere. Here the default is loopback,
+            // so opening the machine to its network is to be said in full.
+            ("", Ok(port)) => Some(format!(
+                "names no host (127.0.0.1:{port} is for this machine alone, \
+                 0.0.0.0:{port} for every address of it)"
+            )),
+            (_, Ok(_)) => None,
+            (_, Err(_)) if digits => Some("has a port over 65535".to_owned()),
+            ("", Err(_)) if !text.contains(':') => Some("names no port".to_owned()),
+            _ => Some(format!("has '{port}' for a port")),
         }
     }
 }
@@ -104,9 +125,9 @@ pub(super) enum Listener {
 impl Listener {
     /// Binds all that the address stands for: one socket, or more for a name.
     pub(super) async fn bind(address: &Address) -> Result<Vec<(Address, Self)>> {
-        if !address.is_plausible() {
+        if let Some(wrong) = address.wrong() {
             return Err(Error::config(format!(
-                "cannot listen on '{address}': wanted {WANTED}"
+                "cannot listen on '{address}', which {wrong}: wanted {WANTED}"
             )));
         }
         match address {
@@ -312,9 +333,24 @@ mod tests {
 
     #[test]
     fn a_wrong_text_is_explained() {
-        for text in ["unix:", "8787", ":8787", "", "a.example", "localhost:99999"] {
+        let host = "names no host (127.0.0.1:80 is for this machine alone, 0.0.0.0:80 for every \
+                    address of it)";
+        for (text, wrong) in [
+            ("80", host),
+            (":80", host),
+            ("unix:", "names no path"),
+            ("", "names no port"),
+            ("127.0.0.1", "names no port"),
+            ("localhost:", "has '' for a port"),
+            ("localhost:x", "has 'x' for a port"),
+            (":", "has '' for a port"),
+            ("localhost:99999", "has a port over 65535"),
+            ("127.0.0.1:99999", "has a port over 65535"),
+            ("99999", "has a port over 65535"),
+            ("ws://127.0.0.1:80", "is a URL"),
+        ] {
+            let wanted = format!("cannot listen on '{text}', which {wrong}: wanted host:port, ");
             let error = bind_error(text);
-            let wanted = format!("cannot listen on '{text}': wanted host:port");
             assert!(error.starts_with(&wanted), "{error}");
         }
     }

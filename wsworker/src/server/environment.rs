@@ -2,13 +2,11 @@
 //! Does not read the process's environment itself; `run` hands it in.
 
 use std::ffi::{OsStr, OsString};
-use std::time::Duration;
-
-use bytesize::ByteSize;
 
 use super::address::Address;
 use super::proxies::Proxies;
 use super::settings::{MIN_HEADER_SIZE, Settings};
+use super::values::{TOO_LARGE, Wrong, all, number, size, time, time_or_zero};
 use crate::connection::Slow;
 use crate::error::{Error, Result};
 use crate::protocol::handshake::{self, Origins};
@@ -36,8 +34,10 @@ impl Settings {
             };
             let value = value.trim();
             // As `docker compose` and the like leave what is not set.
-            if !value.is_empty() && apply(self, value).is_none() {
-                return Err(Error::config(format!("{name}='{value}': wanted {wanted}")));
+            if !value.is_empty()
+                && let Err(wrong) = apply(self, value)
+            {
+                return Err(Error::config(wrong.explain(&name, value, wanted)));
             }
         }
         Ok(())
@@ -53,22 +53,18 @@ pub(crate) fn judge(environment: impl IntoIterator<Item = (OsString, OsString)>)
     }
 }
 
-/// A variable: its name after the prefix, what it takes, and what it does;
-/// `None` if it does not take the text.
+/// A variable: its name after the prefix, what it takes, and what it does.
 type Variable = (
     &'static str,
     &'static str,
-    fn(&mut Settings, &str) -> Option<()>,
+    fn(&mut Settings, &str) -> Result<(), Wrong>,
 );
 
 const VARIABLES: &[Variable] = &[
     (
         "ADDR",
         "addresses such as 127.0.0.1:8787,unix:/run/chat.sock",
-        |s, v| {
-            s.addresses = list(v).map(Address::from).collect();
-            s.addresses.iter().all(Address::is_plausible).then_some(())
-        },
+        |s, v| put(&mut s.addresses, all(v, address)),
     ),
     ("MAX_MESSAGE", SIZE, |s, v| {
         put(&mut s.limits.max_message, size(v))
@@ -78,9 +74,9 @@ const VARIABLES: &[Variable] = &[
     }),
     ("SLOW", "close or drop", |s, v| {
         let slow = match v {
-            "close" => Some(Slow::Close),
-            "drop" => Some(Slow::Drop),
-            _ => None,
+            "close" => Ok(Slow::Close),
+            "drop" => Ok(Slow::Drop),
+            _ => Err("is neither".into()),
         };
         put(&mut s.limits.slow, slow)
     }),
@@ -99,17 +95,23 @@ const VARIABLES: &[Variable] = &[
     (
         "DRAIN_TIMEOUT",
         "a time such as 10s, 500ms or 0s",
-        |s, v| put(&mut s.drain_timeout, humantime::parse_duration(v).ok()),
+        |s, v| put(&mut s.drain_timeout, time_or_zero(v)),
     ),
     (
         "PROTOCOLS",
         "subprotocols such as chat.v2,chat.v1",
-        |s, v| put(&mut s.protocols, all(v, handshake::is_token)),
+        |s, v| {
+            let names = strings(v, handshake::is_token, "is no token");
+            put(&mut s.protocols, names)
+        },
     ),
     (
         "ORIGINS",
         "origins such as https://a.example,https://b.example",
-        |s, v| put(&mut s.origins.listed, all(v, Origins::is_origin)),
+        |s, v| {
+            let origins = strings(v, Origins::is_origin, "is no origin");
+            put(&mut s.origins.listed, origins)
+        },
     ),
     ("MAX_CONNECTIONS", NUMBER, |s, v| {
         put(&mut s.max_connections, number(v))
@@ -122,57 +124,61 @@ const VARIABLES: &[Variable] = &[
         "networks such as 10.0.0.0/8,::1,unix",
         |s, v| {
             let is_proxy = |text: &str| Proxies::parse(&[text.to_owned()]).is_ok();
-            put(&mut s.trusted_proxies, all(v, is_proxy))
+            put(
+                &mut s.trusted_proxies,
+                strings(v, is_proxy, "is no network"),
+            )
         },
     ),
     (
         "MAX_HEADER_SIZE",
         "a size of at least 512, such as 16KiB",
         |s, v| {
-            put(
-                &mut s.max_header_size,
-                size(v).filter(|size| *size >= MIN_HEADER_SIZE),
-            )
+            let size = size(v).and_then(|size| match size {
+                ..MIN_HEADER_SIZE => Err("is too small".into()),
+                _ => Ok(size),
+            });
+            put(&mut s.max_header_size, size)
         },
     ),
     ("MAX_BODY", SIZE, |s, v| put(&mut s.max_body, size(v))),
-    ("THREADS", NUMBER, |s, v| {
-        put(&mut s.threads, number(v).map(Some))
+    ("THREADS", "a number from 1 to 1024", |s, v| {
+        let threads = number(v).and_then(|threads| match threads {
+            ..=MAX_THREADS => Ok(Some(threads)),
+            _ => Err(TOO_LARGE.into()),
+        });
+        put(&mut s.threads, threads)
     }),
 ];
 
 const PREFIX: &str = "WSWORKER_";
-const SIZE: &str = "a size such as 1MiB or 65536";
-const TIME: &str = "a time such as 10s, 2m or 500ms";
-const NUMBER: &str = "a number such as 1000";
+const SIZE: &str = "a size above 0, such as 1MiB or 65536";
+const TIME: &str = "a time above 0, such as 10s, 2m or 500ms";
+const NUMBER: &str = "a number above 0, such as 1000";
+/// More than any machine has cores; far fewer than what takes its memory.
+const MAX_THREADS: usize = 1024;
 
-fn put<T>(to: &mut T, from: Option<T>) -> Option<()> {
+fn put<T>(to: &mut T, from: Result<T, Wrong>) -> Result<(), Wrong> {
     *to = from?;
-    Some(())
+    Ok(())
 }
 
-fn list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|t| !t.is_empty())
+fn address(text: &str) -> Result<Address, Wrong> {
+    let address = Address::from(text);
+    let wrong = address.wrong();
+    wrong.map_or(Ok(address), |wrong| Err(wrong.into()))
 }
 
-/// All of a list, if each is one.
-fn all(text: &str, is_one: impl Fn(&str) -> bool) -> Option<Vec<String>> {
-    let one = |text: &str| is_one(text).then(|| text.to_owned());
-    list(text).map(one).collect()
-}
-
-fn number(text: &str) -> Option<usize> {
-    text.parse().ok().filter(|n| *n > 0)
-}
-
-fn size(text: &str) -> Option<usize> {
-    let ByteSize(bytes) = text.parse().ok()?;
-    bytes.try_into().ok().filter(|n| *n > 0)
-}
-
-fn time(text: &str) -> Option<Duration> {
-    let time = humantime::parse_duration(text).ok()?;
-    (!time.is_zero()).then_some(time)
+/// The items of a list, if each is one.
+fn strings(
+    text: &str,
+    is_one: impl Fn(&str) -> bool,
+    is_none: &'static str,
+) -> Result<Vec<String>, Wrong> {
+    all(text, |text| match is_one(text) {
+        true => Ok(text.to_owned()),
+        false => Err(is_none.into()),
+    })
 }
 
 /// Kubernetes and Docker's links tell a container of each service by variables
@@ -216,6 +222,8 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn apply(vars: &[(&str, &str)]) -> Result<Settings> {
@@ -287,19 +295,43 @@ mod tests {
 
     #[test]
     fn a_wrong_value_is_shown_with_what_is_wanted() {
+        let addresses = "addresses such as 127.0.0.1:8787,unix:/run/chat.sock";
+        let host = "names no host (127.0.0.1:80 is for this machine alone, 0.0.0.0:80 for every \
+                    address of it)";
         let cases = [
-            ("WSWORKER_MAX_MESSAGE", "big", SIZE),
-            ("WSWORKER_MAX_MESSAGE", "-1", SIZE),
-            ("WSWORKER_IDLE_TIMEOUT", "10", TIME),
-            ("WSWORKER_SLOW", "Close", "close or drop"),
-            ("WSWORKER_THREADS", "0", NUMBER),
-            ("WSWORKER_MAX_MESSAGE", "0", SIZE),
-            ("WSWORKER_IDLE_TIMEOUT", "0s", TIME),
+            ("MAX_MESSAGE", "big", "is no size", SIZE),
+            ("MAX_MESSAGE", "0", "is zero", SIZE),
+            ("MAX_BUFFERED", "-1", "is negative", SIZE),
+            ("IDLE_TIMEOUT", "10", "has no unit", TIME),
+            ("FRAME_TIMEOUT", "0s", "is zero", TIME),
+            (
+                "DRAIN_TIMEOUT",
+                "-1s",
+                "is negative",
+                "a time such as 10s, 500ms or 0s",
+            ),
+            ("SLOW", "Close", "is neither", "close or drop"),
+            ("MAX_CONNECTIONS", "0", "is zero", NUMBER),
+            ("THREADS", "0", "is zero", "a number from 1 to 1024"),
+            ("THREADS", "1025", "is too large", "a number from 1 to 1024"),
+            (
+                "MAX_HEADER_SIZE",
+                "511",
+                "is too small",
+                "a size of at least 512, such as 16KiB",
+            ),
+            ("ADDR", "80", host, addresses),
+            ("ADDR", ":80", host, addresses),
         ];
-        for (name, value, wanted) in cases {
-            let text = format!("{name}='{value}': wanted {wanted}");
-            assert_eq!(error(name, value), text);
+        for (name, value, wrong, wanted) in cases {
+            let name = format!("WSWORKER_{name}");
+            let text = format!("{name}='{value}' {wrong}: wanted {wanted}");
+            assert_eq!(error(&name, value), text);
         }
+        let text = error("WSWORKER_PROTOCOLS", "a, b c");
+        let wanted = "WSWORKER_PROTOCOLS='a, b c': 'b c' is no token: wanted subprotocols such as \
+                      chat.v2,chat.v1";
+        assert_eq!(text, wanted);
     }
 
     #[test]

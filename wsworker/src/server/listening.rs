@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::accept::Acceptor;
 use super::address::{Address, Listener};
@@ -53,6 +53,8 @@ struct Control {
 impl Listening {
     pub(super) async fn bind(entry: Entry, settings: Settings) -> Result<Self> {
         settings.check()?;
+        // Panics where the runtime keeps no time: now, and not at a first deadline.
+        drop(sleep(Duration::ZERO));
         let proxies = Proxies::parse(&settings.trusted_proxies)?;
         let counts = Counts::new(
             settings.max_connections,
@@ -116,11 +118,12 @@ impl Listening {
     /// None that can be foreseen: a connection that cannot be accepted is
     /// logged, and the next one tried.
     pub async fn serve(self) -> Result<()> {
-        self.serve_on(&[]).await
+        self.serve_on(&[]).await.map(drop)
     }
 
-    /// Serves on the current runtime and on those.
-    pub(super) async fn serve_on(self, others: &[Handle]) -> Result<()> {
+    /// Serves on the current runtime and on those. Gives how many connections
+    /// had to be dropped at the end.
+    pub(super) async fn serve_on(self, others: &[Handle]) -> Result<usize> {
         let thread = |runtime: Handle, accepts| {
             let hub = Hub::new(self.limits, self.site.env.clone());
             Thread::new(self.site.clone(), hub, runtime, accepts)
@@ -148,10 +151,10 @@ impl Listening {
         };
         // The listeners are gone when their tasks are.
         serving.accepting.shutdown().await;
-        serving.ending.drain().await;
+        let dropped = serving.ending.drain().await;
         match failed {
             true => Err(Error::new("accepting connections has ended unexpectedly")),
-            false => Ok(()),
+            false => Ok(dropped),
         }
     }
 }
@@ -167,9 +170,10 @@ impl fmt::Debug for Listening {
 impl ServerHandle {
     /// Drains: no connection is accepted any more, requests under way are
     /// answered, every WebSocket is closed with 1001. `serve` returns when all
-    /// have ended, at latest after
-    /// [`drain_timeout`](crate::Server::drain_timeout). Returns at once; a
-    /// second call does nothing.
+    /// have ended; those that have not after
+    /// [`drain_timeout`](crate::Server::drain_timeout) are dropped, and it
+    /// returns a quarter of a second later at most. Returns at once; a second
+    /// call does nothing.
     pub fn shutdown(&self) {
         self.0.asked.store(true, Ordering::Release);
         self.0.bell.notify_one();
@@ -237,7 +241,9 @@ impl Drop for Serving {
         self.accepting.abort_all();
         let mut ending = self.ending.take();
         let runtime = ending.threads[0].runtime.clone();
-        runtime.spawn(async move { ending.drain().await });
+        runtime.spawn(async move {
+            ending.drain().await;
+        });
     }
 }
 
@@ -252,16 +258,18 @@ struct Ending {
 
 impl Ending {
     /// Closes what is open, and waits until nothing is, or there is no more time.
-    async fn drain(&mut self) {
+    /// Gives how many were left then, and dropped.
+    async fn drain(&mut self) -> usize {
         let counts = self.threads[0].site.counts.clone();
         let open = counts.open();
         self.span.in_scope(|| tracing::info!(open, "draining"));
         self.threads.iter().for_each(|thread| thread.drain());
         let in_time = timeout(self.drain_timeout, counts.empty()).await.is_ok();
+        let dropped = if in_time { 0 } else { counts.open() };
         if in_time {
             self.span.in_scope(|| tracing::info!("drained"));
         } else {
-            let open = counts.open();
+            let open = dropped;
             self.span
                 .in_scope(|| tracing::warn!(open, "not drained in time: dropping what is left"));
             self.threads.iter().for_each(|thread| thread.stop());
@@ -279,6 +287,7 @@ impl Ending {
             true => end.await,
             false => drop(self.threads[0].runtime.spawn(end)),
         }
+        dropped
     }
 
     fn take(&mut self) -> Self {

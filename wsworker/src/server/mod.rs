@@ -12,8 +12,11 @@ mod listening;
 mod proxies;
 mod run;
 mod settings;
+mod signals;
 mod stream;
 mod thread;
+mod values;
+mod words;
 
 use std::fmt;
 use std::time::Duration;
@@ -33,7 +36,8 @@ use crate::worker::{Annotated, Entry, Worker};
 ///
 /// A method here overrides the same option of `#[worker(...)]`; [`run`](Self::run)
 /// lets the environment override both. What is set wrong is an error of
-/// [`listen`](Self::listen).
+/// [`listen`](Self::listen), and of what calls it. Times are kept to a twentieth
+/// of a second.
 ///
 /// ```no_run
 /// # use wsworker::prelude::*;
@@ -94,15 +98,17 @@ impl Server {
     }
 
     /// A peer that sends nothing for so long, not even the answer to a ping
-    /// that it gets after half of it, is taken for gone. Default: 2 minutes.
+    /// that it gets after half of it, is taken for gone; so is one that for so
+    /// long takes nothing of what waits to be sent. Silence does not count while
+    /// this side reads nothing. Default: 2 minutes.
     pub fn idle_timeout(mut self, time: Duration) -> Self {
         self.settings.limits.idle_timeout = time;
         self
     }
 
     /// How long the head of a request may take: from the start of the
-    /// connection, or from the end of the response before it. The first one
-    /// that is late gets 408.
+    /// connection, or from the response before it. A first request that is late
+    /// gets 408; a connection that waits for its next one is just closed.
     ///
     /// A worker that reads the body waits no longer for each 16 KiB of it, or
     /// for the rest; then reading it is an error that answers 408. Default: 10
@@ -120,14 +126,16 @@ impl Server {
         self
     }
 
-    /// How long a frame that has begun may go without progress. Default: 30 seconds.
+    /// How long a frame that has begun may take to be whole, or to bring 64 KiB
+    /// more; a slower one closes its connection with 1008. Default: 30 seconds.
     pub fn frame_timeout(mut self, time: Duration) -> Self {
         self.settings.limits.frame_timeout = time;
         self
     }
 
-    /// How long a Close may take to be answered, by either side; then the TCP
-    /// connection is dropped. Default: 5 seconds.
+    /// How long a Close may take to be answered. A peer that is slower is
+    /// dropped. A callback that is slower does not hold up the answer to the
+    /// peer's: messages that still wait for it are dropped. Default: 5 seconds.
     pub fn close_timeout(mut self, time: Duration) -> Self {
         self.settings.limits.close_timeout = time;
         self
@@ -141,7 +149,7 @@ impl Server {
     }
 
     /// The subprotocols that this server speaks, in order of preference: the
-    /// first that a client offers is chosen. Default: none.
+    /// first of them that a client offers is chosen. Default: none.
     pub fn protocols<I>(mut self, names: I) -> Self
     where
         I: IntoIterator<Item: Into<String>>,
@@ -151,8 +159,9 @@ impl Server {
     }
 
     /// Foreign origins whose pages may open a WebSocket here, as
-    /// `https://app.example`. A page of the host asked for may always, as may
-    /// whoever sends no `Origin`, which every browser does. Default: none.
+    /// `https://app.example`; the others get 403. A page of the host asked for
+    /// may always, as may whoever sends no `Origin`: browsers always send it.
+    /// Default: none.
     pub fn origins<I>(mut self, origins: I) -> Self
     where
         I: IntoIterator<Item: Into<String>>,
@@ -162,21 +171,24 @@ impl Server {
     }
 
     /// Lets any page on the web open a WebSocket here, with its visitor's
-    /// cookies. Only for a server that does not go by cookies.
+    /// cookies, whatever [`origins`](Self::origins) lists. Only for a server that
+    /// does not go by cookies.
     pub fn accept_any_origin(mut self) -> Self {
         self.settings.origins.any = true;
         self
     }
 
-    /// Connections at a time, WebSockets and others; more get 503. Default: 1,000,000.
+    /// Connections at a time, WebSockets and others; more get 503, or are closed
+    /// without a word where 64 are being told so. Default: 1,000,000.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.max_connections = connections;
         self
     }
 
     /// Connections at a time from one address, an IPv6 /64 being one; more get
-    /// 429. Behind a proxy name it in [`trusted_proxies`](Self::trusted_proxies),
-    /// or its address is the one that is counted. Default: no limit.
+    /// 429 in the same way. Behind a proxy name it in
+    /// [`trusted_proxies`](Self::trusted_proxies), or its address is the one that
+    /// is counted. Default: no limit.
     pub fn max_connections_per_address(mut self, connections: usize) -> Self {
         self.settings.max_connections_per_address = Some(connections);
         self

@@ -90,7 +90,7 @@ impl Settings {
             ),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Err(Error::config(format!("{name} must be more than 0")));
+            return Err(Error::config(format!("{name} must be more than 0, got 0")));
         }
         let times = [
             ("idle_timeout", limits.idle_timeout),
@@ -100,7 +100,7 @@ impl Settings {
         ];
         if let Some((name, _)) = times.iter().find(|(_, time)| time.is_zero()) {
             return Err(Error::config(format!(
-                "{name} must be more than 0; a very long one switches it off"
+                "{name} must be more than 0, got 0; a very long one switches it off"
             )));
         }
         if self.max_header_size < MIN_HEADER_SIZE {
@@ -155,9 +155,9 @@ mod tests {
             settings.check().unwrap_err().to_string()
         };
         let text = wrong(|s| s.limits.max_message = 0);
-        assert_eq!(text, "max_message must be more than 0");
+        assert_eq!(text, "max_message must be more than 0, got 0");
         let text = wrong(|s| s.limits.idle_timeout = Duration::ZERO);
-        assert!(text.starts_with("idle_timeout must be more than 0"));
+        assert!(text.starts_with("idle_timeout must be more than 0, got 0; "));
         let text = wrong(|s| s.protocols = vec!["a b".into()]);
         assert!(text.starts_with("subprotocol 'a b'"));
         let text = wrong(|s| s.origins.listed = vec!["a.example".into()]);

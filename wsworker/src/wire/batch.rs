@@ -7,7 +7,7 @@ use std::io::IoSlice;
 use bytes::{Buf, Bytes};
 use fastwebsockets::{Frame, OpCode, Payload};
 
-use super::buffers::CHUNK;
+use super::chunk::CHUNK;
 use crate::protocol::message::Message;
 
 /// Encoded frames. Small payloads are copied behind each other; large ones stay
@@ -69,9 +69,10 @@ impl Batch {
         } else {
             OpCode::Binary
         };
-        match message.shared() {
-            Some(payload) if payload.len() >= from => self.push_large(opcode, payload),
-            _ => self.push(opcode, message.as_bytes()),
+        if message.len() >= from {
+            self.push_large(opcode, message.shared());
+        } else {
+            self.push(opcode, message.as_bytes());
         }
     }
 

@@ -1,15 +1,16 @@
 //! Bytes ↔ frames, on fastwebsockets' frame layer: the strict reader, the batch
-//! of frames to send, and each thread's buffers.
+//! of frames to send, and the bytes that were read.
 //! Does no I/O, and knows neither sockets nor handlers.
 
 pub(crate) mod batch;
-pub(crate) mod buffers;
+pub(crate) mod chunk;
 mod head;
+mod mask;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod model;
 pub(crate) mod reader;
 
 pub(crate) use batch::Batch;
-pub(crate) use buffers::Chunk;
+pub(crate) use chunk::{CHUNK, Chunk, Part};
 pub(crate) use fastwebsockets::OpCode;
 pub(crate) use reader::{Item, Reader};

@@ -61,16 +61,22 @@ fn feed(
         reader.direct_filled(direct.len())?;
     }
     chunk.buffer().extend_from_slice(bytes);
-    while let Some(item) = reader.next(chunk, limit)? {
-        items.push(match item {
-            Item::Message(message) => Seen::Message {
-                text: message.is_text(),
-                payload: message.as_bytes().to_vec(),
+    loop {
+        let seen = match reader.next(chunk, limit)? {
+            Item::More => break,
+            Item::Small { text, payload } => Seen::Message {
+                text,
+                payload: payload.of(chunk).to_vec(),
             },
-            Item::Ping(payload) => Seen::Ping(payload.as_bytes().to_vec()),
+            Item::Large { text, payload } => Seen::Message {
+                text,
+                payload: payload.to_vec(),
+            },
+            Item::Ping(payload) => Seen::Ping(payload.of(chunk).to_vec()),
             Item::Pong => Seen::Pong,
-            Item::Close(payload) => Seen::Close(payload.as_bytes().to_vec()),
-        });
+            Item::Close(payload) => Seen::Close(payload.of(chunk).to_vec()),
+        };
+        items.push(seen);
     }
     // Of a frame that has only begun, no more than a control frame is left over.
     assert!(

@@ -7,23 +7,34 @@
 //! cut into reads never changes the outcome, and bad UTF-8 is found at the read
 //! that brings it.
 
-use bytes::BytesMut;
-use fastwebsockets::{Frame, OpCode, Payload, unmask};
+use bytes::{Bytes, BytesMut};
+use fastwebsockets::OpCode;
 
-use super::buffers::{CHUNK, Chunk};
+use super::chunk::{CHUNK, Chunk, Part};
 use super::head::{Head, is_control};
+use super::mask;
 use crate::error::{Error, Result};
-use crate::protocol::message::Message;
 
-/// What the peer sent, whole and checked.
+/// What the peer sent, whole and checked. What is small still lies in the chunk,
+/// until that is read into again: it is copied where it is needed, as moving a
+/// message there costs as much as copying its bytes.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Item {
-    Message(Message),
-    /// The payload of a ping, to be sent back.
-    Ping(Message),
+    /// Nothing whole: more must come.
+    More,
+    Small {
+        text: bool,
+        payload: Part,
+    },
+    Large {
+        text: bool,
+        payload: Bytes,
+    },
+    /// To be answered with the same payload.
+    Ping(Part),
     Pong,
-    /// The payload of a Close, not yet judged.
-    Close(Message),
+    /// Not judged yet.
+    Close(Part),
 }
 
 /// Reads the frames of one connection. 16 bytes while no message is under way.
@@ -63,31 +74,32 @@ impl Reader {
         }
     }
 
-    /// The next item in `chunk`, whose bytes it takes as far as they are used;
-    /// `None` if more must come, and then at most a header or a control frame
-    /// is left in `chunk`. After an error the connection is over.
+    /// The next item in `chunk`, whose bytes it takes as far as they are used. If
+    /// more must come, at most a header or a control frame is left in `chunk`.
+    /// After an error the connection is over.
     #[inline]
-    pub(crate) fn next(&mut self, chunk: &mut Chunk, limit: usize) -> Result<Option<Item>> {
+    pub(crate) fn next(&mut self, chunk: &mut Chunk, limit: usize) -> Result<Item> {
         loop {
             if self.building.is_some() && self.in_frame() {
                 match self.go_on(chunk)? {
-                    Progress::Message(message) => return Ok(Some(Item::Message(message))),
+                    Progress::Message { text, payload } => {
+                        return Ok(Item::Large { text, payload });
+                    }
                     Progress::FrameEnd => {}
-                    Progress::Starved => return Ok(None),
+                    Progress::Starved => return Ok(Item::More),
                 }
             }
             let Some(head) = Head::parse(chunk.as_slice(), self.masked)? else {
-                return Ok(None);
+                return Ok(Item::More);
             };
             if is_control(head.opcode) {
-                return Ok(self.control(&head, chunk));
+                return Ok(control(&head, chunk));
             }
             let len = self.admit(&head, limit)?;
             self.heads = self.heads.wrapping_add(1);
             let whole = chunk.len() - head.size >= len;
             if whole && head.fin && self.building.is_none() {
-                let message = whole_message(&head, len, chunk)?;
-                return Ok(Some(Item::Message(message)));
+                return whole_message(&head, len, chunk);
             }
             chunk.skip(head.size);
             self.begin_frame(&head, len)?;
@@ -126,22 +138,6 @@ impl Reader {
     /// Changes whenever a data frame begins.
     pub(crate) fn heads(&self) -> u8 {
         self.heads
-    }
-
-    fn control(&mut self, head: &Head, chunk: &mut Chunk) -> Option<Item> {
-        let len = head.len as usize;
-        if chunk.len() - head.size < len {
-            return None;
-        }
-        let payload = chunk.part(head.size, len);
-        Frame::new(true, head.opcode, head.mask, Payload::BorrowedMut(payload)).unmask();
-        let payload = Message::copied(false, payload);
-        chunk.skip(head.size + len);
-        Some(match head.opcode {
-            OpCode::Ping => Item::Ping(payload),
-            OpCode::Pong => Item::Pong,
-            _ => Item::Close(payload),
-        })
     }
 
     /// Judges a data frame by its header alone: its place (RFC 6455 §5.4) and its size.
@@ -207,15 +203,15 @@ impl Reader {
         if done.text && done.valid < done.bytes.len() {
             return Err(not_utf8());
         }
-        Ok(Progress::Message(Message::new(
-            done.text,
-            done.into_bytes(),
-        )))
+        Ok(Progress::Message {
+            text: done.text,
+            payload: done.into_bytes(),
+        })
     }
 }
 
 enum Progress {
-    Message(Message),
+    Message { text: bool, payload: Bytes },
     FrameEnd,
     Starved,
 }
@@ -226,9 +222,9 @@ impl Building {
         let frame = self.frame.as_mut().expect("a frame is under way");
         let fresh = &mut self.bytes[start..];
         frame.left -= fresh.len();
-        if let Some(mask) = &mut frame.mask {
-            unmask(fresh, *mask);
-            mask.rotate_left(fresh.len() % 4);
+        if let Some(key) = &mut frame.mask {
+            mask::apply(fresh, *key);
+            key.rotate_left(fresh.len() % 4);
         }
         if self.text && !self.bytes.is_empty() {
             let unchecked = &self.bytes[self.valid..];
@@ -243,39 +239,60 @@ impl Building {
     }
 
     /// The payload; the buffer that it pins is at most twice its size.
-    fn into_bytes(self) -> bytes::Bytes {
+    fn into_bytes(self) -> Bytes {
         if self.bytes.capacity() / 4 > self.bytes.len() {
-            return bytes::Bytes::copy_from_slice(&self.bytes);
+            return Bytes::copy_from_slice(&self.bytes);
         }
         self.bytes.freeze()
     }
 }
 
+/// A control frame, if it lies in `chunk` as a whole.
+fn control(head: &Head, chunk: &mut Chunk) -> Item {
+    let len = head.len as usize;
+    if chunk.len() - head.size < len {
+        return Item::More;
+    }
+    let payload = chunk.part(head.size, len);
+    if let Some(key) = head.mask {
+        mask::apply(payload, key);
+    }
+    let payload = chunk.use_up(head.size, len);
+    match head.opcode {
+        OpCode::Ping => Item::Ping(payload),
+        OpCode::Pong => Item::Pong,
+        _ => Item::Close(payload),
+    }
+}
+
 /// A message in one frame that lies in `chunk` as a whole.
 #[inline]
-fn whole_message(head: &Head, len: usize, chunk: &mut Chunk) -> Result<Message> {
+fn whole_message(head: &Head, len: usize, chunk: &mut Chunk) -> Result<Item> {
     let text = head.opcode == OpCode::Text;
     if len < SPLIT {
-        let payload = chunk.part(head.size, len);
-        unmasked_and_checked(head, text, payload)?;
-        let message = Message::copied(text, payload);
-        chunk.skip(head.size + len);
-        return Ok(message);
+        unmasked_and_checked(head, text, chunk.part(head.size, len))?;
+        let payload = chunk.use_up(head.size, len);
+        return Ok(Item::Small { text, payload });
     }
     chunk.skip(head.size);
     let mut payload = chunk.split(len);
     unmasked_and_checked(head, text, &mut payload)?;
-    Ok(Message::new(text, payload.freeze()))
+    let payload = payload.freeze();
+    Ok(Item::Large { text, payload })
 }
 
 #[inline]
 fn unmasked_and_checked(head: &Head, text: bool, payload: &mut [u8]) -> Result<()> {
-    let mut frame = Frame::new(true, head.opcode, head.mask, Payload::BorrowedMut(payload));
-    frame.unmask();
-    if text && !frame.is_utf8() {
-        return Err(not_utf8());
+    if let Some(key) = head.mask {
+        mask::apply(payload, key);
     }
-    Ok(())
+    if text { check(payload) } else { Ok(()) }
+}
+
+/// Apart, so that a binary message does not pay for the registers it saves.
+#[inline(never)]
+fn check(payload: &[u8]) -> Result<()> {
+    simdutf8::basic::from_utf8(payload).map_or_else(|_| Err(not_utf8()), |_| Ok(()))
 }
 
 #[cold]

@@ -8,9 +8,10 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Listening, Outcome, Share};
-use crate::connection::consumer::{self, Consumer, Event, Turned};
+use crate::connection::consumer::{Consumer, Event, Heard, Hearing, Turned};
 use crate::connection::handle::State;
 use crate::connection::life::Phase;
+use crate::connection::turn::{self, Inbox};
 use crate::error::Error;
 use crate::protocol::message::Message;
 
@@ -64,7 +65,9 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                     return false;
                 }
                 if let Some(message) = self.take_ahead() {
-                    self.deliver_message(message, cx);
+                    let mut hearing = Hearing::none();
+                    turn::put(message, true);
+                    self.hear(&mut hearing, |c| c.messages(Inbox::new()), cx);
                     self.notice_close();
                     share.spend();
                 }
@@ -85,15 +88,37 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         }
     }
 
+    /// Hands the message that lies in the inbox to the consumer, in the turn of
+    /// `hearing`.
     #[inline]
-    pub(super) fn deliver_message(&mut self, message: Message, cx: &mut Context<'_>) {
-        let consumer = self.idle_consumer();
+    pub(super) fn hear<F>(
+        &mut self,
+        hearing: &mut Hearing<F>,
+        begin: impl FnOnce(C) -> F,
+        cx: &mut Context<'_>,
+    ) where
+        F: Future<Output = Turned<C>> + Send + 'static,
+    {
+        let consumer = hearing.is_none().then(|| self.idle_consumer());
+        let begin = || begin(consumer.expect("it was taken as there is no turn yet"));
         let span = self.handle.enter_span();
-        let started = consumer::start(|| consumer.message(message), cx);
+        let heard = hearing.hear(begin, cx);
         drop(span);
-        match started {
-            Ok(turned) => self.turned(turned, Outcome::Counts),
-            Err(suspended) => self.consumer = Listening::Running(suspended, Outcome::Counts),
+        match heard {
+            Heard::Handled => {}
+            Heard::Over(turned) => self.turned(turned, Outcome::Counts),
+            Heard::Suspended(turn) => self.consumer = Listening::Running(turn, Outcome::Counts),
+        }
+    }
+
+    /// Ends the turn of `hearing`, if there is one.
+    #[inline]
+    pub(super) fn end_hearing<F>(&mut self, hearing: &mut Hearing<F>, cx: &mut Context<'_>)
+    where
+        F: Future<Output = Turned<C>> + Send + 'static,
+    {
+        if let Some(turned) = hearing.end(cx) {
+            self.turned(turned, Outcome::Counts);
         }
     }
 
@@ -103,9 +128,10 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         self.resume(cx);
     }
 
+    /// Takes the consumer, which is idle, for its next turn.
     #[inline]
     fn idle_consumer(&mut self) -> C {
-        match std::mem::replace(&mut self.consumer, Listening::Gone) {
+        match std::mem::replace(&mut self.consumer, Listening::Hearing) {
             Listening::Idle(consumer) => consumer,
             _ => unreachable!("only an idle consumer is told something"),
         }

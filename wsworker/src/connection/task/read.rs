@@ -5,17 +5,19 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::deliver::charge;
 use super::{Connection, Listening, Share};
-use crate::connection::consumer::Consumer;
+use crate::connection::consumer::{Consumer, Hearing, Turned};
 use crate::connection::handle::State;
 use crate::connection::life::Phase;
+use crate::connection::turn::{self, Inbox, Turn};
 use crate::error::Error;
 use crate::protocol::close;
-use crate::wire::{Chunk, Item, OpCode, buffers};
+use crate::protocol::message::Message;
+use crate::wire::{CHUNK, Chunk, Item, OpCode, Part};
 
 /// What a step of reading came to.
 #[derive(PartialEq)]
@@ -44,36 +46,30 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         }
         if let Some(awake) = self.awake.as_mut().filter(|awake| awake.stashed) {
             awake.stashed = false;
-            let mut stash = std::mem::take(&mut awake.unparsed);
-            self.parse(&mut stash, 0, share, cx);
+            let stash = std::mem::take(&mut awake.unparsed);
+            Turn::with_chunk(|chunk| *chunk = stash);
+            self.parse(0, share, cx);
             // What is still not taken stays where it is.
-            if let Some(awake) = self.awake.as_mut().filter(|_| !stash.is_empty()) {
-                awake.unparsed = stash;
+            let rest = Turn::with_chunk(std::mem::take);
+            if let Some(awake) = self.awake.as_mut().filter(|_| !rest.is_empty()) {
+                awake.unparsed = rest;
             }
             return Step::Again;
         }
-        let mut chunk = buffers::take();
-        let step = match self.read(&mut chunk, cx) {
-            Poll::Pending => Step::Wait,
-            Poll::Ready(Ok(0)) => {
-                self.life.lost(None, self.close_deadline());
-                Step::Again
-            }
+        match self.read(cx) {
+            Poll::Pending => return Step::Wait,
+            Poll::Ready(Ok(0)) => self.life.lost(None, self.close_deadline()),
             Poll::Ready(Ok(n)) => {
-                self.parse(&mut chunk, n, share, cx);
-                if !chunk.is_empty() {
-                    // The chunk is the thread's.
-                    self.awake().unparsed = chunk.copied();
+                self.parse(n, share, cx);
+                // The chunk is the thread's.
+                let rest = |chunk: &mut Chunk| (!chunk.is_empty()).then(|| chunk.copied());
+                if let Some(rest) = Turn::with_chunk(rest) {
+                    self.awake().unparsed = rest;
                 }
-                Step::Again
             }
-            Poll::Ready(Err(error)) => {
-                self.lost(error);
-                Step::Again
-            }
-        };
-        buffers::give(chunk);
-        step
+            Poll::Ready(Err(error)) => self.lost(error),
+        }
+        Step::Again
     }
 
     /// May the next message be taken from the peer: by the consumer if it is
@@ -88,7 +84,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             None => (0, false),
         };
         let room = match self.consumer {
-            Listening::Idle(_) => ahead == 0 && !failed,
+            Listening::Idle(_) | Listening::Hearing => ahead == 0 && !failed,
             Listening::Running(..) => ahead < READ_AHEAD,
             Listening::Gone => false,
         };
@@ -96,8 +92,8 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     }
 
     /// One read: into the message under way if it is a large one, else behind
-    /// what was left over, into `chunk`.
-    fn read(&mut self, chunk: &mut Chunk, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// what was left over, into the thread's chunk.
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Some(stream) = &mut self.stream else {
             return Poll::Pending;
         };
@@ -108,44 +104,57 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             {
                 self.violated(violation);
             }
+            Turn::with_chunk(Chunk::clear);
             return Poll::Ready(Ok(n));
         }
-        let mut room = buffers::CHUNK;
+        let mut room = CHUNK;
+        let mut unparsed = None;
         if let Some(awake) = &mut self.awake {
             if matches!(self.consumer, Listening::Running(..)) {
                 room = READ_AHEAD.saturating_sub(awake.ahead_bytes).max(1);
             }
-            chunk.buffer().extend_from_slice(awake.unparsed.as_slice());
+            unparsed = Some(&mut awake.unparsed);
         }
-        let n = ready!(poll_read(stream, &mut chunk.buffer().limit(room), cx))?;
-        if let Some(awake) = &mut self.awake {
-            awake.unparsed = Chunk::default();
-        }
-        Poll::Ready(Ok(n))
+        Turn::with_chunk(|chunk| {
+            chunk.renew();
+            if let Some(unparsed) = &unparsed {
+                chunk.buffer().extend_from_slice(unparsed.as_slice());
+            }
+            let n = ready!(poll_read(stream, &mut chunk.buffer().limit(room), cx))?;
+            if let Some(unparsed) = unparsed {
+                *unparsed = Chunk::default();
+            }
+            Poll::Ready(Ok(n))
+        })
     }
 
-    /// Takes what lies in `chunk`, of which `n` bytes have just come. What it
-    /// leaves there is to be kept.
-    fn parse(&mut self, chunk: &mut Chunk, n: usize, share: &mut Share, cx: &mut Context<'_>) {
+    /// Takes what lies in the thread's chunk, of which `n` bytes have just come. What
+    /// it leaves there is to be kept.
+    fn parse(&mut self, n: usize, share: &mut Share, cx: &mut Context<'_>) {
         let limit = self.handle.limits().max_message;
         let heads = self.reader.heads();
         let mut items = 0;
+        let mut hearing = Hearing::none();
         // The first may be taken: else nothing would have been read.
         loop {
-            match self.reader.next(chunk, limit) {
-                Ok(Some(item)) => {
+            let reader = &mut self.reader;
+            let (next, mut last) =
+                Turn::with_chunk(|chunk| (reader.next(chunk, limit), chunk.is_empty()));
+            match next {
+                Ok(Item::More) => break,
+                Ok(item) => {
                     items += 1;
-                    self.take(item, cx);
+                    self.take(item, last, &mut hearing, |c| c.messages(Inbox::new()), cx);
                     share.spend();
                 }
-                Ok(None) => break,
                 Err(violation) => self.violated(violation),
             }
             if !matches!(self.life.phase(), Phase::Open | Phase::Closing) {
                 // Nothing that comes after the end is heard.
-                chunk.clear();
+                Turn::with_chunk(Chunk::clear);
+                last = true;
             }
-            if chunk.is_empty() {
+            if last {
                 break;
             }
             if share.is_spent() || !self.may_take() {
@@ -153,37 +162,77 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                 break;
             }
         }
+        self.end_hearing(&mut hearing, cx);
         if n > 0 {
             self.heard(n);
         }
         let fresh = items > 0 || heads != self.reader.heads();
-        self.time_frame(n, fresh, !chunk.is_empty());
+        let left = Turn::with_chunk(|chunk| !chunk.is_empty());
+        self.time_frame(n, fresh, left);
     }
 
+    /// Takes an item, after which nothing else was read if it is the `last`.
     #[inline]
-    fn take(&mut self, item: Item, cx: &mut Context<'_>) {
+    fn take<F>(
+        &mut self,
+        item: Item,
+        last: bool,
+        hearing: &mut Hearing<F>,
+        begin: impl FnOnce(C) -> F,
+        cx: &mut Context<'_>,
+    ) where
+        F: Future<Output = Turned<C>> + Send + 'static,
+    {
         match item {
-            Item::Message(message) => {
-                if self.handle.state() != State::Open {
-                    // Ours was the last word.
-                } else if matches!(self.consumer, Listening::Idle(_)) {
-                    self.deliver_message(message, cx);
-                } else {
-                    let message = message.detached_below(buffers::CHUNK / 2);
-                    let awake = self.awake();
-                    awake.ahead_bytes += charge(&message);
-                    awake.ahead.push_back(message);
-                }
+            Item::Small { text, payload } if self.may_hear() => {
+                turn::put_small(text, payload, last);
+                self.hear(hearing, begin, cx);
             }
-            Item::Ping(payload) => self.handle.send_control(OpCode::Pong, payload.as_bytes()),
-            Item::Pong => {}
+            Item::Large { text, payload } if self.may_hear() => {
+                turn::put(Message::new(text, payload), last);
+                self.hear(hearing, begin, cx);
+            }
+            item => {
+                self.end_hearing(hearing, cx);
+                self.take_unheard(item);
+            }
+        }
+    }
+
+    /// Is the consumer free to hear the next message?
+    #[inline]
+    fn may_hear(&self) -> bool {
+        let free = matches!(self.consumer, Listening::Idle(_) | Listening::Hearing);
+        free && self.handle.state() == State::Open
+    }
+
+    /// Takes what the consumer does not hear, or not now.
+    fn take_unheard(&mut self, item: Item) {
+        let copied = |part: Part| Turn::with_chunk(|chunk| Bytes::copy_from_slice(part.of(chunk)));
+        match item {
+            Item::Small { text, payload } => self.keep(Message::new(text, copied(payload))),
+            Item::Large { text, payload } => {
+                let message = Message::new(text, payload);
+                self.keep(message.detached_below(CHUNK / 2));
+            }
+            Item::Ping(payload) => self.handle.send_control(OpCode::Pong, &copied(payload)),
+            Item::Pong | Item::More => {}
             Item::Close(payload) => {
                 self.notice_close();
-                match close::parse(payload.as_bytes()) {
+                match close::parse(&copied(payload)) {
                     Ok(close) => self.life.closed_by_peer(close, self.close_deadline()),
                     Err(violation) => self.violated(violation),
                 }
             }
+        }
+    }
+
+    /// Keeps a message until the consumer is free, unless ours was the last word.
+    fn keep(&mut self, message: Message) {
+        if self.handle.state() == State::Open {
+            let awake = self.awake();
+            awake.ahead_bytes += charge(&message);
+            awake.ahead.push_back(message);
         }
     }
 
@@ -198,9 +247,10 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             self.life.gone();
             return Step::Again;
         };
-        let mut chunk = buffers::take();
-        let polled = poll_read(stream, chunk.buffer(), cx);
-        buffers::give(chunk);
+        let polled = Turn::with_chunk(|chunk| {
+            chunk.renew();
+            poll_read(stream, chunk.buffer(), cx)
+        });
         match polled {
             Poll::Pending => Step::Wait,
             Poll::Ready(Ok(n)) if n > 0 => Step::Again,

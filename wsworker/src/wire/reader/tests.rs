@@ -1,5 +1,6 @@
 //! The reader against a model of it, and the memory that it holds.
 
+use crate::protocol::message::Message;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -70,11 +71,11 @@ fn an_idle_reader_is_16_bytes_and_holds_no_buffer() {
     assert_eq!(size_of::<Reader>(), 16);
     let mut reader = Reader::new(false);
     let mut chunk = Chunk::from(&b"\x82\x03abc"[..]);
-    let item = reader
-        .next(&mut chunk, 100)
-        .expect("allowed")
-        .expect("whole");
-    assert_eq!(item, Item::Message(Message::binary(&b"abc"[..])));
+    let item = reader.next(&mut chunk, 100).expect("allowed");
+    let Item::Small { text, payload } = item else {
+        panic!("{item:?}");
+    };
+    assert_eq!((text, payload.of(&chunk)), (false, &b"abc"[..]));
     assert!(reader.building.is_none() && chunk.is_empty());
 }
 
@@ -82,7 +83,8 @@ fn an_idle_reader_is_16_bytes_and_holds_no_buffer() {
 fn an_announced_frame_costs_no_more_than_what_came_of_it() {
     let mut reader = Reader::new(false);
     let mut chunk = Chunk::from(&b"\x82\x7f\0\0\0\0\0\x10\0\0x"[..]);
-    assert_eq!(reader.next(&mut chunk, 1 << 20).expect("allowed"), None);
+    let item = reader.next(&mut chunk, 1 << 20).expect("allowed");
+    assert_eq!(item, Item::More);
     let (buffer, room) = reader.direct().expect("a large frame is under way");
     assert!(buffer.capacity() <= 2 * DIRECT, "{}", buffer.capacity());
     assert!(room <= 2 * DIRECT, "{room}");
@@ -101,15 +103,18 @@ fn a_kept_message_pins_at_most_16_times_its_size() {
             bytes = vec![0x82, size as u8];
         }
         bytes.resize(bytes.len() + size, 7);
-        let mut chunk = crate::wire::buffers::take();
+        let mut chunk = Chunk::default();
+        chunk.renew();
         let buffer = chunk.buffer();
         buffer.extend_from_slice(&bytes);
         let before = buffer.as_ptr() as usize..buffer.as_ptr() as usize + buffer.capacity();
         let item = Reader::new(false)
             .next(&mut chunk, 1 << 20)
             .expect("allowed");
-        let Some(Item::Message(message)) = item else {
-            panic!("{size} bytes are no message");
+        let message = match item {
+            Item::Small { text, payload } => Message::copied(text, payload.of(&chunk)),
+            Item::Large { text, payload } => Message::new(text, payload),
+            other => panic!("{size} bytes are no message but {other:?}"),
         };
         let inside = before.contains(&(message.as_bytes().as_ptr() as usize));
         assert!(

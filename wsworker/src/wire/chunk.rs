@@ -1,8 +1,5 @@
-//! Bytes that were read, and each thread's buffer for them, lent to whichever
-//! connection has bytes. Taken out while it is lent, so that a callback that
-//! panics or re-enters only costs a new one.
-
-use std::cell::Cell;
+//! Bytes that were read, until they are used up.
+//! Does not read, or know frames.
 
 use bytes::{Buf, BytesMut};
 
@@ -43,6 +40,14 @@ impl Chunk {
         debug_assert!(self.at <= self.bytes.len());
     }
 
+    /// Uses up `len` bytes from `from` on and what is before them.
+    #[inline]
+    pub(super) fn use_up(&mut self, from: usize, len: usize) -> Part {
+        let at = self.at + from;
+        self.skip(from + len);
+        Part { at, len }
+    }
+
     /// Takes the first `n` bytes off without a copy.
     pub(crate) fn split(&mut self, n: usize) -> BytesMut {
         self.bytes.advance(self.at);
@@ -53,6 +58,16 @@ impl Chunk {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.at = 0;
+    }
+
+    /// Empties it and makes room for `CHUNK` bytes. Where a message still holds a
+    /// part of it, the memory is new; else there is no copy and no allocation.
+    #[inline]
+    pub(crate) fn renew(&mut self) {
+        self.clear();
+        if self.bytes.capacity() < CHUNK {
+            self.bytes.reserve(CHUNK);
+        }
     }
 
     /// A copy of what is not used up, of its own size.
@@ -66,6 +81,22 @@ impl Chunk {
     }
 }
 
+/// A part of a chunk that is used up, and that lies there until the chunk is
+/// read into again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Part {
+    at: usize,
+    len: usize,
+}
+
+impl Part {
+    /// The bytes, of the chunk that they were found in.
+    #[inline]
+    pub(crate) fn of(self, chunk: &Chunk) -> &[u8] {
+        &chunk.bytes[self.at..][..self.len]
+    }
+}
+
 impl From<&[u8]> for Chunk {
     fn from(bytes: &[u8]) -> Self {
         let bytes = BytesMut::from(bytes);
@@ -76,26 +107,3 @@ impl From<&[u8]> for Chunk {
 /// How much one read can bring: a frame of 64 KiB with room to spare, since one
 /// that does not fit is copied.
 pub(crate) const CHUNK: usize = 128 * 1024;
-
-/// This thread's buffer, empty, with room for `CHUNK` bytes.
-#[inline]
-pub(crate) fn take() -> Chunk {
-    let mut chunk = SPARE.with(Cell::take).unwrap_or_default();
-    chunk.clear();
-    if chunk.bytes.capacity() < CHUNK {
-        // Where a message still holds a part of it, this is a new one; else no
-        // copy, no allocation.
-        chunk.bytes.reserve(CHUNK);
-    }
-    chunk
-}
-
-/// Gives it back.
-#[inline]
-pub(crate) fn give(chunk: Chunk) {
-    SPARE.with(|spare| spare.set(Some(chunk)));
-}
-
-thread_local! {
-    static SPARE: Cell<Option<Chunk>> = const { Cell::new(None) };
-}

@@ -1,6 +1,8 @@
 //! The `echo` example as a process: environment, signals, exit status.
 //! Does not test what a server in this process can show as well.
 
+mod signals;
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,7 +12,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::net::TcpStream;
 
 use crate::raw::{Frame, RawClient};
 use crate::server::within;
@@ -42,7 +43,11 @@ struct Echo {
 
 impl Echo {
     fn start(env: &[(&str, &str)]) -> Echo {
-        let mut command = Command::new(echo());
+        Echo::spawn(Command::new(echo()), env)
+    }
+
+    /// A server that is another program than the example.
+    fn spawn(mut command: Command, env: &[(&str, &str)]) -> Echo {
         for (name, _) in std::env::vars() {
             if name.starts_with("WSWORKER_") {
                 command.env_remove(name);
@@ -91,6 +96,17 @@ impl Echo {
         self.addrs(1)[0]
     }
 
+    /// Waits until it says this, on a line of its own.
+    fn says(&mut self, wanted: &str) {
+        while self.seen.last().is_none_or(|line| line != wanted) {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| {
+                panic!("it does not say '{wanted}'; it said {:?}", self.seen);
+            });
+            self.seen.push(line);
+        }
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
@@ -119,6 +135,11 @@ impl Echo {
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
+
+    fn threads(&self) -> usize {
+        let path = format!("/proc/{}/task", self.child.id());
+        std::fs::read_dir(path).unwrap().count()
+    }
 }
 
 impl Drop for Echo {
@@ -136,6 +157,27 @@ fn echo_says_where_it_listens_and_echoes() {
         client.send(Frame::text("hello")).await;
         client.expect_text("hello").await;
         client.close().await;
+    });
+}
+
+#[test]
+fn it_says_how_to_try_it() {
+    within(async || {
+        let mut echo = Echo::start(&[]);
+        echo.addr();
+        echo.signal(Signal::TERM);
+        let (_, said) = echo.ended();
+        println!("{said}");
+        let addr = said.split("listening on ws://").nth(1).unwrap();
+        let addr = addr.lines().next().unwrap();
+        assert!(addr.starts_with("127.0.0.1:"), "{addr}");
+        for wanted in [
+            format!("npx wscat -c ws://{addr}/\n"),
+            format!("python3 -m websockets ws://{addr}/\n"),
+            format!("open http://{addr}/ in"),
+        ] {
+            assert!(said.contains(&wanted), "no {wanted:?}");
+        }
     });
 }
 
@@ -215,6 +257,9 @@ fn a_wrong_setting_is_an_error_that_names_it() {
             ("WSWORKER_MAX_HEADER_SIZE", "big"),
             ("WSWORKER_THREADS", "all"),
             ("WSWORKER_THREADS", "0"),
+            ("WSWORKER_THREADS", "1025"),
+            ("WSWORKER_ADDR", ":8080"),
+            ("WSWORKER_ADDR", "8080"),
         ];
         for (name, value) in wrong {
             let (status, said) = Echo::start(&[(name, value)]).ended();
@@ -255,79 +300,6 @@ fn a_second_process_gets_a_clear_error() {
     });
 }
 
-async fn drains_on(signal: Signal) {
-    let mut echo = Echo::start(&[]);
-    let addr = echo.addr();
-    let mut clients = Vec::new();
-    for _ in 0..8 {
-        clients.push(RawClient::open(addr).await);
-    }
-    echo.signal(signal);
-    for mut client in clients {
-        client.expect_close(1001).await;
-        client.send(Frame::close(1001, "")).await;
-        client.expect_clean_eof().await;
-    }
-    let (status, said) = echo.ended();
-    assert_eq!(status.code(), Some(0), "{said}");
-}
-
-#[test]
-fn sigterm_drains_and_the_status_is_0() {
-    within(async || drains_on(Signal::TERM).await);
-}
-
-#[test]
-fn sigint_drains_and_the_status_is_0() {
-    within(async || drains_on(Signal::INT).await);
-}
-
-#[test]
-fn no_connection_is_taken_while_draining() {
-    within(async || {
-        let mut echo = Echo::start(&[]);
-        let addr = echo.addr();
-        let mut client = RawClient::open(addr).await;
-        echo.signal(Signal::TERM);
-        client.expect_close(1001).await;
-        assert!(TcpStream::connect(addr).await.is_err());
-    });
-}
-
-#[test]
-fn the_drain_deadline_ends_the_process() {
-    within(async || {
-        let mut echo = Echo::start(&[("WSWORKER_DRAIN_TIMEOUT", "300ms")]);
-        let mut client = RawClient::open(echo.addr()).await;
-        let begun = Instant::now();
-        echo.signal(Signal::TERM);
-        client.expect_close(1001).await;
-        let (status, said) = echo.ended();
-        assert_eq!(status.code(), Some(0), "{said}");
-        let took = begun.elapsed();
-        assert!(took > Duration::from_millis(200), "{took:?}");
-        assert!(took < Duration::from_secs(2), "{took:?}");
-    });
-}
-
-#[test]
-fn a_second_signal_ends_it_at_once() {
-    within(async || {
-        for second in [Signal::TERM, Signal::INT] {
-            let mut echo = Echo::start(&[]);
-            let mut client = RawClient::open(echo.addr()).await;
-            echo.signal(Signal::TERM);
-            client.expect_close(1001).await;
-            let begun = Instant::now();
-            echo.signal(second);
-            let (status, said) = echo.ended();
-            let took = begun.elapsed();
-            assert!(took < Duration::from_secs(2), "{took:?}");
-            assert_ne!(status.code(), Some(0), "it did not drain: {said}");
-        }
-    });
-}
-
 #[test]
 fn many_connections_are_served_by_many_threads() {
     within(async || {
@@ -345,6 +317,24 @@ fn many_connections_are_served_by_many_threads() {
         }
         for client in clients {
             client.close().await;
+        }
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_with_one_thread_is_a_process_with_one_thread() {
+    within(async || {
+        for count in [1, 2] {
+            let threads = count.to_string();
+            let mut echo = Echo::start(&[("WSWORKER_THREADS", &threads)]);
+            let mut client = RawClient::open(echo.addr()).await;
+            client.send(Frame::text("hello")).await;
+            client.expect_text("hello").await;
+            assert_eq!(echo.threads(), count);
+            echo.signal(Signal::TERM);
+            client.expect_close(1001).await;
+            assert_eq!(echo.threads(), count, "also while it drains");
         }
     });
 }
