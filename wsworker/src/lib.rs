@@ -24,6 +24,9 @@
 //! - [`run`] owns the process: a thread for each core, settings from the
 //!   environment, signals. [`Server`] serves inside a runtime of your own, where
 //!   settings and signals are yours.
+//! - [`Request`], [`Response`] and their [`Body`] are what `fetch` gets and
+//!   gives: pages, JSON, streams, cookies; [`Router`] finds a path's route, and
+//!   [`Env`] has variables and secrets.
 //! - [`WebSocket`] is what callbacks get: send, close, ask, from any thread.
 //! - Every limit has a documented default; a peer can never make the process
 //!   panic, hang or hold memory without bound.
@@ -47,6 +50,7 @@ mod socket;
 mod wire;
 mod worker;
 
+pub use cookie;
 pub use wsworker_macros::worker;
 
 #[cfg(feature = "client")]

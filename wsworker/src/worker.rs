@@ -69,7 +69,8 @@ pub trait Worker: Annotated + CloneForEachRequest + Send + 'static {
     /// at any path, and anything else is told what is expected.
     ///
     /// An error answers 500 with an id and is logged under it, unless it stands
-    /// for another response, as those of [`Request::upgrade`] do.
+    /// for another response, as those of [`Request::upgrade`] do, and what is
+    /// wrong with a query or a body. HEAD is answered like GET, without the body.
     fn fetch(&mut self, req: Request, env: &Env) -> impl Future<Output = Result<Response>> + Send {
         let _ = env;
         async move { Ok(req.upgrade()?.accept()) }
