@@ -110,8 +110,9 @@ impl Server {
     }
 
     /// How long the head of a request may take: from the start of the
-    /// connection, or from the response before it. A first request that is late
-    /// gets 408; a connection that waits for its next one is just closed.
+    /// connection, so with the handshake of TLS if there is one, or from the
+    /// response before it. A first request that is late gets 408; a connection
+    /// that waits for its next one, or for a handshake, is just closed.
     /// Default: 10 seconds.
     pub fn handshake_timeout(mut self, time: Duration) -> Self {
         self.settings.handshake_timeout = time;
