@@ -25,6 +25,7 @@
 //!   environment, signals. [`Server`] serves inside a runtime of your own, where
 //!   settings and signals are yours.
 //! - [`WebSocket`] is what callbacks get: send, close, ask, from any thread.
+//! - [`fetch`](fn@fetch) asks other servers; [`Client`] does so with other settings.
 //! - Every limit has a documented default; a peer can never make the process
 //!   panic, hang or hold memory without bound.
 
