@@ -28,6 +28,7 @@
 //!   gives: pages, JSON, streams, cookies; [`Router`] finds a path's route, and
 //!   [`Env`] has variables and secrets.
 //! - [`WebSocket`] is what callbacks get: send, close, ask, from any thread.
+//! - [`fetch`](fn@fetch) asks other servers; [`Client`] does so with other settings.
 //! - Every limit has a documented default; a peer can never make the process
 //!   panic, hang or hold memory without bound.
 
