@@ -88,11 +88,21 @@ pub trait Worker: Annotated + CloneForEachRequest + Send + 'static {
     }
 
     /// A message came. The next waits until this returns.
+    ///
+    /// By default it fails, which closes the connection with 1011: a worker whose
+    /// `fetch` accepts no WebSocket for its own callbacks never gets one.
     fn on_message(
         &mut self,
         ws: &WebSocket,
         message: Message,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> impl Future<Output = Result<()>> + Send {
+        let _ = (ws, message);
+        async {
+            Err(Error::new(
+                "a message came, and the worker has no on_message",
+            ))
+        }
+    }
 
     /// The connection is closed; nothing can be sent any more.
     fn on_close(&mut self, ws: &WebSocket, close: CloseEvent) -> impl Future<Output = ()> + Send {
@@ -215,10 +225,11 @@ impl<W: Worker> Entrypoint for Prototype<W> {
     }
 
     async fn fetch(&self, request: Request, env: &Env) -> Answer {
+        let head = request.shared_head().clone();
         let fetched = guarded(|| async {
             let mut worker = Kept::new(self.cloned());
             let response = worker.fetch(request, env).await?;
-            Ok((worker, response))
+            Ok((worker, response.answering(&head)?))
         });
         match fetched.await.flatten() {
             Ok((worker, response)) => {

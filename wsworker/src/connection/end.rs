@@ -25,7 +25,7 @@ pub(crate) struct End {
 
 enum Kind {
     Paired(Arc<Pair>),
-    #[allow(dead_code, reason = "for `client`")]
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
     Fetched(Box<Fetched>),
 }
 
@@ -45,7 +45,7 @@ impl End {
     }
 
     /// The client's end of a connection that was opened on the current runtime.
-    #[allow(dead_code, reason = "for `client`")]
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
     pub(crate) fn fetched(opening: Opening) -> Self {
         let runtime = runtime::Handle::current();
         Self::new(Kind::Fetched(Box::new(Fetched { opening, runtime })))

@@ -5,6 +5,8 @@
 mod tls;
 
 use std::io::{self, IoSlice};
+#[cfg(feature = "client")]
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -29,6 +31,21 @@ pub(crate) enum Stream {
     #[cfg(unix)]
     Unix(UnixStream),
     Memory(DuplexStream),
+}
+
+impl Stream {
+    /// Whom it leads to, where that has an address.
+    #[cfg(feature = "client")]
+    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.peer_addr(),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+            Self::Memory(_) => None,
+        }
+    }
 }
 
 macro_rules! forward {

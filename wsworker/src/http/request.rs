@@ -44,6 +44,19 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// Of a request that goes out.
+    #[cfg(feature = "client")]
+    pub(crate) fn sent(request: &http::Request<Body>, secure: bool) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            headers: request.headers().clone(),
+            secure,
+            ..Self::bare()
+        }
+    }
+
     /// Of a connection that no request opened.
     pub(crate) fn bare() -> Self {
         Self {
@@ -145,6 +158,10 @@ impl Request {
             Some(fault) => Err(fault),
             None => Ok(self.into()),
         }
+    }
+
+    pub(crate) fn shared_head(&self) -> &Arc<Head> {
+        &self.head
     }
 
     pub(crate) fn of(head: Arc<Head>, body: Body) -> Self {

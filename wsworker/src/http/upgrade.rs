@@ -64,6 +64,12 @@ impl Upgrade {
         Ok(self)
     }
 
+    /// Chooses none, whatever the settings say.
+    pub(super) fn without_protocol(mut self) -> Self {
+        self.protocol = None;
+        self
+    }
+
     /// The subprotocols that the client offers, in its order of preference.
     pub fn protocols(&self) -> Vec<&str> {
         handshake::offered(&self.head.headers).expect("`new` has checked the offers")

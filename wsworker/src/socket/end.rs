@@ -65,7 +65,7 @@ impl WebSocketPair {
 pub struct WebSocketEnd(End);
 
 /// What a client's opening handshake leaves.
-#[allow(dead_code, reason = "for `client`")]
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
 pub(crate) struct Fetched {
     pub(crate) stream: Stream,
     /// Bytes that came after the response's head.
@@ -80,7 +80,7 @@ pub(crate) struct Fetched {
 impl WebSocketEnd {
     /// The end of a connection that this process has just opened as a client, on
     /// the current runtime.
-    #[allow(dead_code, reason = "for `client`")]
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
     pub(crate) fn fetched(fetched: Fetched) -> Self {
         let runtime = runtime::Handle::current();
         Self(End::fetched(Opening {
