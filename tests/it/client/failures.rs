@@ -1,6 +1,7 @@
 //! Servers that cannot be reached, are slow, or speak no HTTP.
 
 use std::net::TcpListener;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use wsworker::{ReadBody, Request};
@@ -150,26 +151,29 @@ fn an_answer_that_drips_is_an_error_in_time() {
 #[test]
 fn a_server_that_takes_no_body_is_an_error_in_time_and_a_slow_one_is_not() {
     within(async || {
-        let client = build(|c| c.response_timeout(SHORT * 4));
+        let client = || build(|c| c.response_timeout(SHORT * 10));
+        let (over, until_over) = mpsc::channel::<()>();
+        let until_over = Mutex::new(until_over);
         let server = RawServer::start(move |conn| {
             let head = conn.head().unwrap();
             if head.path() == "/slow" {
                 for _ in 0..12 {
-                    std::thread::sleep(SHORT / 2);
+                    std::thread::sleep(SHORT);
                     conn.bytes(2 << 20);
                 }
                 conn.send(ok("all"));
             } else {
-                std::thread::sleep(SHORT * 10);
+                let _ = until_over.lock().unwrap().recv();
             }
         });
         let body = vec![vec![0; 64 << 10]; 384];
         let slow = Request::post(server.url("/slow")).body(streamed(body.clone()));
-        let mut response = client.fetch(slow).await.unwrap();
+        let mut response = client().fetch(slow).await.unwrap();
         assert_eq!(response.text().await.unwrap(), "all");
         let stuck = Request::post(server.url("/stuck")).body(streamed(body));
-        let error = fails(&client, stuck).await;
+        let error = fails(&client(), stuck).await;
         assert!(error.is_timeout(), "{error}");
+        drop(over);
     });
 }
 

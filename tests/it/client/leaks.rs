@@ -1,14 +1,16 @@
 //! Calls that are dropped, at each point where they can be, leave nothing behind.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::time::timeout;
-use wsworker::{Client, ReadBody};
+use wsworker::{Client, Event, ReadBody};
 
 use super::raw_server::RawServer;
-use super::{SHORT, client, ok};
+use super::{SHORT, client, ok, redirect, tasks};
+use crate::raw::{CLOSE, Frame};
 use crate::server::{eventually, within};
 
 /// Where a server stops for ever.
@@ -19,10 +21,6 @@ const STOPS: [&str; 5] = [
     "HTTP/1.1 100 Continue\r\n\r\n",
     "HTTP/1.1 101 Switching Protocols\r\n",
 ];
-
-fn tasks() -> usize {
-    Handle::current().metrics().num_alive_tasks()
-}
 
 #[test]
 fn a_dropped_call_leaves_no_task_and_no_socket() {
@@ -147,4 +145,73 @@ fn many_runtimes_one_after_another_leave_nothing() {
         });
     }
     within(async move || server.left(20).await);
+}
+
+/// Polls a future so many times, each time that it asks for it, and drops it;
+/// gives whether it ended by itself.
+async fn cut_off<F: Future>(future: F, mut polls: usize) -> bool {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        if polls == 0 {
+            return Poll::Ready(false);
+        }
+        polls -= 1;
+        future.as_mut().poll(cx).map(|_| true)
+    })
+    .await
+}
+
+#[test]
+fn a_call_cut_off_at_any_point_leaves_nothing() {
+    within(async || {
+        // A redirect, a body in parts, and a WebSocket with a conversation.
+        let server = RawServer::start(|conn| {
+            while let Some(head) = conn.head() {
+                if head.header("upgrade").is_some() {
+                    conn.send(head.switch(""));
+                    while let Some(frame) = conn.frame() {
+                        conn.say(Frame::new(frame.opcode, &frame.payload));
+                        // The server's to end first (RFC 6455 §7.1.1).
+                        if frame.opcode == CLOSE {
+                            return;
+                        }
+                    }
+                } else if head.path() == "/" {
+                    conn.send(redirect(302, "/body"));
+                } else {
+                    conn.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+                    conn.send("5\r\nhello\r\n");
+                    conn.send("0\r\n\r\n");
+                }
+            }
+        });
+        let plain = async || {
+            let mut response = client().fetch(server.url("/")).await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "hello");
+        };
+        let socket = async || {
+            let response = client().fetch(server.ws_url("/")).await.unwrap();
+            let mut events = response.into_websocket().unwrap().accept();
+            for _ in 0..3 {
+                events.send("hello").unwrap();
+                assert!(matches!(events.next().await, Some(Event::Message(_))));
+            }
+            events.close().unwrap();
+            while events.next().await.is_some() {}
+        };
+        let mut ended = false;
+        for polls in 0.. {
+            if ended {
+                assert!(polls > 5, "{polls} polls are too few to be true");
+                break;
+            }
+            let (plain, socket) = (
+                cut_off(plain(), polls).await,
+                cut_off(socket(), polls).await,
+            );
+            ended = plain && socket;
+            eventually("all tasks end", || tasks() == 0).await;
+        }
+        eventually("all connections end", || server.done() == server.accepted()).await;
+    });
 }

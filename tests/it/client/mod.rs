@@ -5,8 +5,10 @@ mod failures;
 mod handshake;
 mod leaks;
 mod plain;
+mod proxy;
 mod raw_server;
 mod redirects;
+mod websocket;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -42,6 +44,13 @@ async fn fails_with(client: &Client, request: impl Into<Request>, text: &str) {
     let error = fails(client, request).await;
     assert!(error.is_fetch(), "{error}");
     assert_eq!(error.to_string(), text);
+}
+
+/// Tasks of this runtime, which are the client's: servers by hand have none.
+fn tasks() -> usize {
+    tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
 }
 
 fn ok(body: &str) -> String {

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-use crate::raw::DEADLINE;
+use crate::raw::{CLOSE, DEADLINE, Frame, Received, TEXT};
 use crate::server::eventually;
 
 /// Serves each connection with the same function; it fails the test if that
@@ -35,6 +35,8 @@ struct Shared {
     accepted: AtomicUsize,
     /// Connections that the client has ended.
     left: AtomicUsize,
+    /// Connections that were served to the end.
+    done: AtomicUsize,
     stopped: AtomicBool,
     failures: Mutex<Vec<String>>,
 }
@@ -56,6 +58,7 @@ impl RawServer {
             serve: Box::new(serve),
             accepted: AtomicUsize::new(0),
             left: AtomicUsize::new(0),
+            done: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             failures: Mutex::default(),
         });
@@ -96,6 +99,11 @@ impl RawServer {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
+    /// How many connections were served to the end.
+    pub fn done(&self) -> usize {
+        self.shared.done.load(Ordering::SeqCst)
+    }
+
     /// Waits until the client has ended as many connections.
     pub async fn left(&self, connections: usize) {
         eventually("the client ends its connections", || {
@@ -109,6 +117,7 @@ fn serve_one(server: &Shared, stream: TcpStream, number: usize) {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream.set_nodelay(true).unwrap();
     let mut conn = Conn {
+        local: stream.local_addr().unwrap(),
         stream: (server.wrap)(stream),
         received: Vec::new(),
         number,
@@ -124,6 +133,7 @@ fn serve_one(server: &Shared, stream: TcpStream, number: usize) {
             .unwrap()
             .push(text.unwrap_or_default());
     }
+    server.done.fetch_add(1, Ordering::SeqCst);
     if conn.ended {
         server.left.fetch_add(1, Ordering::SeqCst);
     }
@@ -144,6 +154,8 @@ impl Drop for RawServer {
 pub struct Conn {
     stream: Box<dyn Io>,
     received: Vec<u8>,
+    /// Its own address.
+    pub local: SocketAddr,
     /// The how manieth of its server it is, from 0.
     pub number: usize,
     ended: bool,
@@ -186,6 +198,38 @@ impl Conn {
             }
             assert!(self.read(), "the client ends the connection");
         }
+    }
+
+    /// The next frame, which a client masks (RFC 6455 §5.1); none if the client
+    /// ends the connection.
+    pub fn frame(&mut self) -> Option<Received> {
+        loop {
+            if let Some((frame, taken)) = Received::parse(&self.received) {
+                self.received.drain(..taken);
+                assert!(frame.masked, "a client's frame without a mask: {frame:?}");
+                return Some(frame);
+            }
+            if !self.read() {
+                return None;
+            }
+        }
+    }
+
+    /// Wants a text.
+    pub fn expect_text(&mut self, wanted: &str) {
+        let frame = self.frame().expect("the client ends the connection");
+        assert_eq!((frame.opcode, frame.text()), (TEXT, wanted));
+    }
+
+    /// Wants a Close with this code.
+    pub fn expect_close(&mut self, wanted: u16) {
+        let frame = self.frame().expect("the client ends the connection");
+        assert_eq!((frame.opcode, frame.close_code()), (CLOSE, Some(wanted)));
+    }
+
+    /// Sends a frame as a server does, without a mask.
+    pub fn say(&mut self, frame: Frame) -> bool {
+        self.send(frame.unmasked().encode())
     }
 
     /// Writes; a client that has gone does not mind.

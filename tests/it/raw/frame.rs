@@ -148,7 +148,7 @@ fn push_64(out: &mut Vec<u8>, mask_bit: u8, length: u64) {
     out.extend_from_slice(&length.to_be_bytes());
 }
 
-/// A frame that the server sent.
+/// A frame that the other side sent, unmasked.
 pub struct Received {
     pub fin: bool,
     pub rsv: u8,
@@ -160,7 +160,7 @@ pub struct Received {
 
 impl Received {
     /// The first frame in these bytes and how many it takes, if it is whole.
-    pub(super) fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
+    pub fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
         let (&first, &second) = (bytes.first()?, bytes.get(1)?);
         let (length, mut header) = match second & 0x7f {
             126 => (be(bytes.get(2..4)?), 4),
@@ -170,12 +170,19 @@ impl Received {
         let masked = second & 0x80 != 0;
         header += if masked { 4 } else { 0 };
         let end = header + usize::try_from(length).expect("a length that fits");
+        let mut payload = bytes.get(header..end)?.to_vec();
+        if masked {
+            let key = &bytes[header - 4..header];
+            for (at, byte) in payload.iter_mut().enumerate() {
+                *byte ^= key[at % 4];
+            }
+        }
         let frame = Received {
             fin: first & 0x80 != 0,
             rsv: first >> 4 & 7,
             opcode: first & 0xf,
             masked,
-            payload: bytes.get(header..end)?.to_vec(),
+            payload,
             header,
         };
         Some((frame, end))

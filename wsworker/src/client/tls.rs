@@ -8,10 +8,9 @@ use rustls_native_certs::load_native_certs;
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore, crypto};
 
 use super::connect::{Failure, Speak, chain};
 use super::settings::Settings;
@@ -78,7 +77,7 @@ impl Tls {
             )));
         }
         let config = |protocols: &[&[u8]]| {
-            let provider = Arc::new(ring::default_provider());
+            let provider = Arc::new(crypto::ring::default_provider());
             let mut config = ClientConfig::builder_with_provider(provider)
                 .with_safe_default_protocol_versions()
                 .expect("ring speaks TLS 1.2 and 1.3")

@@ -1,0 +1,163 @@
+//! A worker that sends its requests on: what of them goes through.
+//! Does not treat the frames between: the relays of `pairs` do.
+
+use std::net::{SocketAddr, TcpListener};
+
+use wsworker::prelude::*;
+use wsworker::{Client, Redirect};
+
+use super::raw_server::RawServer;
+use super::{build, ok, redirect};
+use crate::raw::{Frame, Head, RawClient};
+use crate::server::{Served, within};
+
+/// In front of one server.
+#[worker]
+#[derive(Clone)]
+struct Proxy {
+    upstream: SocketAddr,
+    client: Client,
+}
+
+impl Worker for Proxy {
+    async fn fetch(&mut self, req: Request, _env: &Env) -> Result<Response> {
+        let url = format!("http://{}{}", self.upstream, req.uri());
+        let forwarded = req.into_builder().url(url);
+        let response = self.client.fetch(forwarded).await;
+        response.or_else(|error| Response::error(error.to_string(), 502))
+    }
+}
+
+async fn in_front_of(upstream: SocketAddr) -> Served {
+    let proxy = Proxy {
+        upstream,
+        client: build(|c| c.redirect(Redirect::Manual)),
+    };
+    Served::start_with(proxy, |server| server.accept_any_origin()).await
+}
+
+#[test]
+fn requests_and_responses_go_through_without_what_was_a_connections() {
+    within(async || {
+        let upstream = RawServer::start(|conn| {
+            let host = conn.head().map(|head| {
+                assert_eq!(head.line, "POST /x?y HTTP/1.1");
+                for gone in ["connection", "x-hop", "te", "keep-alive"] {
+                    assert_eq!(head.header(gone), None);
+                }
+                assert_eq!(head.header("cookie"), Some("a=b"));
+                assert_eq!(head.header("content-length"), Some("4"));
+                head.header("host").unwrap().to_owned()
+            });
+            let body = String::from_utf8(conn.bytes(4)).unwrap();
+            conn.send(format!(
+                "HTTP/1.1 201 Created\r\nKeep-Alive: timeout=5\r\nConnection: keep-alive, x-secret\r\n\
+                 X-Secret: 1\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nTransfer-Encoding: chunked\r\n\r\n\
+                 4\r\n{body}\r\n0\r\n\r\n"
+            ));
+            assert_eq!(host, Some(conn.local.to_string()));
+            conn.until_left();
+        });
+        let served = in_front_of(upstream.addr).await;
+        let mut client = RawClient::connect(served.addr).await;
+        let head = Head::get("/x?y", "worker.example")
+            .line("POST /x?y HTTP/1.1")
+            .with("Connection", "keep-alive, x-hop")
+            .with("X-Hop", "1")
+            .with("Keep-Alive", "timeout=5")
+            .with("TE", "trailers")
+            .with("Cookie", "a=b")
+            .with("Content-Length", "4");
+        client.send_raw(head.encode()).await;
+        client.send_raw(b"text").await;
+        let response = client.read_response().await;
+        assert_eq!(response.status, 201);
+        for gone in ["keep-alive", "x-secret"] {
+            assert_eq!(response.header(gone), None);
+        }
+        let cookies = response.headers.iter().filter(|(n, _)| n == "set-cookie");
+        assert_eq!(cookies.count(), 2);
+        assert_eq!(response.text(), "text");
+    });
+}
+
+#[test]
+fn redirects_and_refusals_go_through() {
+    within(async || {
+        let upstream = RawServer::start(|conn| {
+            while let Some(head) = conn.head() {
+                conn.send(match head.path() {
+                    "/moved" => redirect(302, "/elsewhere"),
+                    "/ws" => "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\n\
+                              Connection: Upgrade\r\nContent-Length: 4\r\n\r\nwhat"
+                        .to_owned(),
+                    _ => ok("hello"),
+                });
+            }
+        });
+        let served = in_front_of(upstream.addr).await;
+        let mut client = RawClient::connect(served.addr).await;
+        let response = client.get("/moved").await;
+        assert_eq!(response.status, 302);
+        assert_eq!(response.header("location"), Some("/elsewhere"));
+        assert_eq!(client.get("/page").await.text(), "hello");
+        let mut client = RawClient::connect(served.addr).await;
+        client
+            .send_raw(Head::upgrade("/ws", client.host()).encode())
+            .await;
+        let response = client.read_response().await;
+        assert_eq!((response.status, response.text()), (426, "what"));
+        assert_eq!(response.header("upgrade"), Some("websocket"));
+    });
+}
+
+#[test]
+fn a_websocket_goes_through_with_its_protocol_and_without_its_origin() {
+    within(async || {
+        let upstream = RawServer::start(|conn| {
+            let head = conn.head().unwrap();
+            assert_eq!(head.header("origin"), None);
+            assert_eq!(head.header("sec-websocket-protocol"), Some("v2, v1"));
+            assert_eq!(head.header("sec-websocket-extensions"), None);
+            assert_ne!(head.header("sec-websocket-key"), Some(crate::raw::KEY));
+            conn.send(head.switch("Sec-WebSocket-Protocol: v1\r\nX-Note: a\r\n"));
+            conn.expect_text("hello");
+            conn.say(Frame::text("hello yourself"));
+            conn.expect_close(4003);
+            conn.say(Frame::close(4004, "you too"));
+        });
+        let served = in_front_of(upstream.addr).await;
+        let mut client = RawClient::connect(served.addr).await;
+        let head = Head::upgrade("/ws", client.host())
+            .with("Origin", "http://page.example")
+            .with("Sec-WebSocket-Extensions", "permessage-deflate")
+            .with("Sec-WebSocket-Protocol", "v2, v1");
+        client.send_raw(head.encode()).await;
+        let response = client.read_response().await;
+        response.assert_upgraded();
+        assert_eq!(response.header("sec-websocket-protocol"), Some("v1"));
+        assert_eq!(response.header("x-note"), Some("a"));
+        client.send(Frame::text("hello")).await;
+        client.expect_text("hello yourself").await;
+        client.send(Frame::close(4003, "")).await;
+        client.expect_close(4004).await;
+        client.expect_clean_eof().await;
+    });
+}
+
+#[test]
+fn a_server_that_is_not_there_is_a_response() {
+    within(async || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let gone = listener.local_addr().unwrap();
+        drop(listener);
+        let served = in_front_of(gone).await;
+        let mut client = RawClient::connect(served.addr).await;
+        client
+            .send_raw(Head::upgrade("/ws", client.host()).encode())
+            .await;
+        let response = client.read_response().await;
+        assert_eq!(response.status, 502);
+        assert!(response.text().starts_with("cannot connect to http://"));
+    });
+}
