@@ -13,6 +13,7 @@ mod order;
 mod pairs;
 mod process;
 mod raw;
+mod relay;
 mod serve;
 mod server;
 mod slow;
