@@ -3,6 +3,7 @@
 
 mod backpressure;
 mod bodies;
+mod client;
 mod closing;
 mod frames;
 mod idle;

@@ -8,12 +8,13 @@ SERVER_PIDS=()
 unset "${!WSWORKER_@}"
 
 # start_server BINARY LOG [NAME=VALUE...]
-# Sets SERVER_PID and SERVER_ADDR (127.0.0.1:PORT).
+# Sets SERVER_PID and SERVER_ADDR (127.0.0.1:PORT), which may speak TLS.
 start_server() {
-    local binary=$1 log=$2
+    local binary=$1 log=$2 build='cargo build --release --example echo'
     shift 2
+    [[ $binary != *-full ]] || build='cargo build --release -p wsworker-tests-full'
     [[ -x $binary ]] || {
-        echo "no echo server at $binary: build it with 'cargo build --release --example echo'" >&2
+        echo "no echo server at $binary: build it with '$build'" >&2
         return 1
     }
     : >"$log"
@@ -25,7 +26,7 @@ start_server() {
     for ((try = 0; try < 200; try++)); do
         # `read` is false for a line that is not finished, so no port is read by halves.
         while IFS= read -r line; do
-            if [[ $line =~ ws://(127\.0\.0\.1:[0-9]+) ]]; then
+            if [[ $line =~ wss?://(127\.0\.0\.1:[0-9]+) ]]; then
                 # shellcheck disable=SC2034 # for the runner
                 SERVER_ADDR=${BASH_REMATCH[1]}
                 return 0

@@ -53,9 +53,14 @@ struct Inner {
 
 /// Sorted by fault: the peer's, the application's, the operator's, the system's.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
 enum Kind {
     /// The peer broke the protocol; the code that its Close deserves.
     Protocol(u16),
+    /// A server's answer to a request for a WebSocket is no valid one.
+    Handshake,
+    /// A `fetch` got no response.
+    Fetch(Fault),
     /// The request is answered with this status instead of the response.
     Rejected(StatusCode, Option<Box<HeaderMap>>),
     /// The socket's queue holds `max_buffered` bytes.
@@ -72,6 +77,18 @@ enum Kind {
     Config,
     /// The operating system said no.
     Io,
+}
+
+/// Why a `fetch` got no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
+pub(crate) enum Fault {
+    /// It took too long.
+    Timeout,
+    /// The address is one that the client was told to refuse.
+    PrivateAddress,
+    /// No connection, or no HTTP on it.
+    Other,
 }
 
 impl Error {
@@ -100,6 +117,29 @@ impl Error {
     /// The peer broke RFC 6455 or a limit.
     pub fn is_protocol(&self) -> bool {
         matches!(self.0.kind, Kind::Protocol(_))
+    }
+
+    /// A server's answer to a request for a WebSocket breaks RFC 6455 §4.1, so
+    /// that there is no WebSocket.
+    pub fn is_handshake(&self) -> bool {
+        matches!(self.0.kind, Kind::Handshake)
+    }
+
+    /// A `fetch` got no response: the server could not be reached or trusted, was
+    /// too slow, spoke no HTTP or redirected without end. A response of any
+    /// status is no error.
+    pub fn is_fetch(&self) -> bool {
+        matches!(self.0.kind, Kind::Fetch(_))
+    }
+
+    /// A `fetch` took longer than one of its limits.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.0.kind, Kind::Fetch(Fault::Timeout))
+    }
+
+    /// A `fetch` was refused as it would have gone to a private address.
+    pub fn is_private_address(&self) -> bool {
+        matches!(self.0.kind, Kind::Fetch(Fault::PrivateAddress))
     }
 
     /// A callback panicked.
@@ -160,6 +200,17 @@ impl Error {
     ) -> Self {
         let close = (header::CONNECTION, HeaderValue::from_static("close"));
         Self::rejected_with(status, message, [close].into_iter().collect())
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn handshake(what: impl fmt::Display) -> Self {
+        let message = format!("the WebSocket handshake failed: {what}");
+        Self::with(Kind::Handshake, message, None)
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn fetch(fault: Fault, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(Kind::Fetch(fault), message, None)
     }
 
     pub(crate) fn full(buffered: usize, limit: usize) -> Self {

@@ -35,6 +35,8 @@ pub mod prelude;
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(feature = "client")]
+mod client;
 mod connection;
 mod env;
 mod error;
@@ -51,12 +53,16 @@ mod worker;
 pub use cookie;
 pub use wsworker_macros::worker;
 
+#[cfg(feature = "client")]
+pub use crate::client::{Client, ClientBuilder, Redirect, fetch};
 pub use crate::connection::{Slow, State};
 pub use crate::env::{Env, Secret};
 pub use crate::error::{Error, Result};
 pub use crate::http::{Body, Params, ReadBody, Request, RequestBuilder, Response, Router, Upgrade};
 pub use crate::protocol::close::{CloseCode, CloseEvent};
 pub use crate::protocol::message::Message;
+#[cfg(feature = "tls")]
+pub use crate::server::Tls;
 pub use crate::server::{Address, Listening, Server, ServerHandle, run};
 pub use crate::socket::{SocketId, WebSocket, broadcast};
 pub use crate::worker::Worker;

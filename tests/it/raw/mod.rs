@@ -75,7 +75,7 @@ impl RawClient {
     pub async fn connect_unix(path: &Path) -> RawClient {
         let stream = timeout(DEADLINE, UnixStream::connect(path)).await;
         let stream = stream.expect("connecting hangs").expect("connecting fails");
-        RawClient::new(Box::new(stream), "localhost".into(), None)
+        RawClient::over(stream, "localhost".into(), None)
     }
 
     /// Connected, and through the opening handshake.
@@ -92,11 +92,16 @@ impl RawClient {
     fn from_tcp(stream: TcpStream, addr: SocketAddr) -> RawClient {
         stream.set_nodelay(true).unwrap();
         let local = stream.local_addr().unwrap();
-        RawClient::new(Box::new(stream), addr.to_string(), Some(local))
+        RawClient::over(stream, addr.to_string(), Some(local))
     }
 
-    fn new(stream: Box<dyn Io>, host: String, local: Option<SocketAddr>) -> RawClient {
-        let (read, write) = tokio::io::split(stream);
+    /// Over any stream that is connected to a server.
+    pub fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        host: String,
+        local: Option<SocketAddr>,
+    ) -> RawClient {
+        let (read, write) = tokio::io::split(Box::new(stream) as Box<dyn Io>);
         let reader = Reader {
             half: read,
             received: Vec::new(),

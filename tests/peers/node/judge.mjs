@@ -1,12 +1,16 @@
 // Runs checks one after the other, each with a deadline, and prints what came out.
 // Knows no WebSocket client.
 
+import { readFileSync } from 'node:fs';
+
 const DEADLINE_MS = 10_000;
 
 // The servers under test, started by ../run.
 export const ECHO = need('ECHO_ADDR'); // max_message 32 MiB
 export const LIMITED = need('LIMITED_ADDR'); // max_message 1 KiB
 export const PROTOCOLS = need('PROTOCOLS_ADDR'); // protocols chat.v2, chat.v1
+export const SECURE = `wss://${need('SECURE_ADDR')}`; // max_message 32 MiB
+export const SECURE_CA = readFileSync(need('SECURE_CA')); // whom to trust there
 
 export const LIMIT = 1024;
 export const MIB = 1024 * 1024;
@@ -36,6 +40,11 @@ export async function judge(client) {
   console.log(`${client}: ${passed} passed, ${failed} failed`);
   // What a failed check left open must not keep the process.
   process.exit(failed === 0 && passed > 0 ? 0 : 1);
+}
+
+// A URL from an address, which may be one already.
+export function url(addr) {
+  return addr.includes('://') ? `${addr}/` : `ws://${addr}/`;
 }
 
 function within(ms, promise) {

@@ -2,8 +2,8 @@
 // It follows the browsers' rules, so it cannot send fragments or bad frames.
 
 import diagnostics from 'node:diagnostics_channel';
-import { WebSocket, ping } from 'undici';
-import { ECHO, Inbox, LIMIT, LIMITED, PROTOCOLS, SIZES, TEXTS, bytes, check, equal, judge, same, text } from './judge.mjs';
+import { Agent, WebSocket, ping } from 'undici';
+import { ECHO, Inbox, LIMIT, LIMITED, PROTOCOLS, SECURE, SECURE_CA, SIZES, TEXTS, bytes, check, equal, judge, same, text, url } from './judge.mjs';
 
 const pongs = new Inbox();
 diagnostics.subscribe('undici:websocket:pong', ({ payload }) => pongs.push(Buffer.from(payload).toString('latin1')));
@@ -18,7 +18,7 @@ class Peer {
   }
 
   constructor(addr, options) {
-    this.ws = new WebSocket(`ws://${addr}/`, options);
+    this.ws = new WebSocket(url(addr), options);
     this.ws.binaryType = 'arraybuffer';
     this.ws.addEventListener('message', ({ data }) => {
       this.messages.push(typeof data === 'string' ? data : Buffer.from(data));
@@ -168,6 +168,18 @@ check('two clients at once get their own messages', async () => {
   await one.end();
   await two.echoes('two is still here');
   await two.end();
+});
+
+check('TLS: texts, binary of every length form, close', async () => {
+  const dispatcher = new Agent({ connect: { ca: SECURE_CA } });
+  const peer = await Peer.open(SECURE, { dispatcher });
+  for (const message of TEXTS) await peer.echoes(message);
+  for (const size of SIZES) {
+    await peer.echoes(text(size));
+    await peer.echoes(bytes(size));
+  }
+  await peer.end(4000, 'done');
+  await dispatcher.close();
 });
 
 await judge('undici');

@@ -2,7 +2,7 @@
 // It refuses a wrong accept key, masked frames, and what it did not offer.
 
 import WebSocket from 'ws';
-import { ECHO, Inbox, LIMIT, LIMITED, MIB, PROTOCOLS, SIZES, TEXTS, bytes, check, equal, judge, same, text } from './judge.mjs';
+import { ECHO, Inbox, LIMIT, LIMITED, MIB, PROTOCOLS, SECURE, SECURE_CA, SIZES, TEXTS, bytes, check, equal, judge, same, text, url } from './judge.mjs';
 
 class Peer {
   events = new Inbox(); // messages (text as a string) and pongs ({ pong })
@@ -18,7 +18,7 @@ class Peer {
   // Resolves for an opened, a refused and a failed handshake.
   static attempt(addr, protocols, options) {
     const peer = new Peer();
-    peer.ws = new WebSocket(`ws://${addr}/`, protocols, options);
+    peer.ws = new WebSocket(url(addr), protocols, options);
     peer.ws.on('message', (data, isBinary) => peer.events.push(isBinary ? data : data.toString()));
     peer.ws.on('pong', (data) => peer.events.push({ pong: data.toString('latin1') }));
     peer.closed = new Promise((resolve) => {
@@ -302,6 +302,57 @@ check('a client that is cut off in a message harms no other', async () => {
   await one.closesWith(1006);
   await two.echoes('two is still here');
   await two.end();
+});
+
+const ca = { ca: SECURE_CA };
+
+for (const maxVersion of ['TLSv1.2', 'TLSv1.3']) {
+  check(`${maxVersion}: text and binary of every length form`, async () => {
+    const peer = await Peer.open(SECURE, { ...ca, maxVersion });
+    equal(peer.ws._socket.getProtocol(), maxVersion, 'version');
+    for (const message of TEXTS) await peer.echoes(message);
+    for (const size of SIZES) {
+      await peer.echoes(text(size));
+      await peer.echoes(bytes(size));
+    }
+    await peer.end();
+  });
+}
+
+check('TLS: 16 messages of 1 MiB in one go come back in order', async () => {
+  const peer = await Peer.open(SECURE, ca);
+  const messages = Array.from({ length: 16 }, (_, i) => Buffer.alloc(MIB, i));
+  for (const message of messages) peer.ws.send(message);
+  for (const message of messages) same(await peer.events.next(), message);
+  await peer.end();
+});
+
+check('TLS: 2,000 small messages in one go come back in order', async () => {
+  const peer = await Peer.open(SECURE, ca);
+  for (let i = 0; i < 2_000; i += 1) peer.ws.send(`text ${i}`);
+  for (let i = 0; i < 2_000; i += 1) same(await peer.events.next(), `text ${i}`);
+  await peer.end();
+});
+
+check('TLS: every close code', async () => {
+  for (const code of CODES) {
+    const peer = await Peer.open(SECURE, ca);
+    peer.ws.close(code, `reason of ${code}`);
+    await peer.closesWith(code, `reason of ${code}`);
+  }
+});
+
+check('TLS: a certificate that nobody vouches for is refused', async () => {
+  const peer = await Peer.attempt(SECURE, [], {});
+  equal(peer.error?.code, 'DEPTH_ZERO_SELF_SIGNED_CERT', 'error');
+});
+
+check('TLS: the own origin is let in, a foreign one is not', async () => {
+  const peer = await Peer.open(SECURE, { ...ca, origin: SECURE.replace('wss', 'https') });
+  await peer.echoes('hello');
+  await peer.end();
+  const foreign = await Peer.attempt(SECURE, [], { ...ca, origin: 'https://evil.example' });
+  equal(foreign.status, 403, 'status');
 });
 
 await judge('ws');

@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import sys
 
 from websockets.asyncio.client import connect
@@ -16,6 +17,8 @@ from websockets.uri import parse_uri
 
 DEADLINE = 10  # seconds a check
 ECHO = os.environ["ECHO_ADDR"]  # max_message 32 MiB
+SECURE = os.environ["SECURE_ADDR"]  # in TLS, max_message 32 MiB
+SECURE_CA = os.environ["SECURE_CA"]  # the file of whom to trust there
 LIMITED = os.environ["LIMITED_ADDR"]  # max_message 1 KiB
 PROTOCOLS = os.environ["PROTOCOLS_ADDR"]  # protocols chat.v2, chat.v1
 DRAIN = os.environ["DRAIN_ADDR"]  # for the last check alone, which ends it
@@ -275,6 +278,71 @@ async def the_hosts_own_origin_is_let_in():
         await echoes(ws, "hello")
 
 
+# --- TLS
+
+
+@check
+async def tls_messages_of_every_length_form():
+    for version in [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]:
+        trust = trusting()
+        trust.minimum_version = trust.maximum_version = version
+        async with secure_client(ssl=trust) as ws:
+            spoken = ws.transport.get_extra_info("ssl_object").version()
+            equal(spoken.replace(".", "_"), version.name, "version")
+            for text in TEXTS:
+                await echoes(ws, text)
+            for size in SIZES:
+                await echoes(ws, "x" * size)
+                await echoes(ws, bytes(i * 31 & 255 for i in range(size)))
+
+
+@check
+async def tls_a_fragmented_mebibyte_and_a_ping():
+    async with secure_client() as ws:
+        await ws.send([b"x" * 1024] * 1024)
+        equal(await ws.recv(), b"x" * MIB, "binary")
+        await asyncio.wait_for(await ws.ping(b"payload"), 5)
+
+
+@check
+async def tls_every_close_code_is_echoed():
+    for code in CODES:
+        ws = await secure_client()
+        await ws.close(code, f"reason of {code}")
+        equal(received(ws), (code, f"reason of {code}"), "close")
+
+
+@check
+async def tls_a_violation_is_told_before_the_end():
+    async with secure_client() as ws:
+        await ws.send(b"a\xff", text=True)
+        await closed_by_server(ws, 1007)
+
+
+@check
+async def tls_two_hundred_clients_at_once():
+    async def visit(i):
+        async with secure_client() as ws:
+            for j in range(5):
+                await echoes(ws, f"client {i}, message {j}")
+
+    await asyncio.gather(*(visit(i) for i in range(200)))
+
+
+@check
+async def tls_is_not_spoken_by_name_alone():
+    try:
+        async with secure_client(ssl=ssl.create_default_context()):
+            raise AssertionError("a certificate of nobody's is trusted")
+    except ssl.SSLCertVerificationError:
+        pass
+    reader, writer = await asyncio.open_connection(*SECURE.split(":"))
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(-1), 5)
+    writer.close()
+    equal(answer[:12], b"HTTP/1.1 400", "answer to plain HTTP")
+
+
 # --- The end
 
 
@@ -299,9 +367,9 @@ async def sigterm_closes_with_1001_and_stops_accepting():
 # --- What the checks use
 
 
-def client(addr, compression=None, **options):
+def client(addr, compression=None, scheme="ws", **options):
     return connect(
-        f"ws://{addr}/",
+        f"{scheme}://{addr}/",
         compression=compression,
         max_size=None,
         max_queue=None,
@@ -310,6 +378,14 @@ def client(addr, compression=None, **options):
         proxy=None,
         **options,
     )
+
+
+def secure_client(**options):
+    return client(SECURE, scheme="wss", **{"ssl": trusting(), **options})
+
+
+def trusting():
+    return ssl.create_default_context(cafile=SECURE_CA)
 
 
 class Raw:

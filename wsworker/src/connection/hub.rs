@@ -54,8 +54,12 @@ pub(crate) struct Hub {
     pub(super) times: Times,
     pub(super) env: Env,
     epoch: Instant,
+    /// The same moment on the system's clock, which nobody pauses or advances.
+    real_epoch: std::time::Instant,
     /// Ticks since `epoch`, as of the last beat, without those that were skipped.
     now: AtomicU32,
+    /// Ticks since `real_epoch`, as of the last beat.
+    real_now: AtomicU32,
     /// Ticks in which this thread did not run: in those it heard nobody, and it
     /// must not take that for silence.
     skipped: AtomicU32,
@@ -79,7 +83,9 @@ impl Hub {
             limits,
             env,
             epoch: Instant::now(),
+            real_epoch: std::time::Instant::now(),
             now: AtomicU32::new(0),
+            real_now: AtomicU32::new(0),
             skipped: AtomicU32::new(0),
             wheel: Mutex::new(Wheel::new()),
             populated: Notify::new(),
@@ -94,9 +100,12 @@ impl Hub {
             if self.len() == 0 {
                 self.populated.notified().await;
             }
-            let before = self.now();
+            let (before, real_before) = (self.now(), self.real_now());
             sleep(TICK).await;
-            let late = self.clock().saturating_sub(before + LATE);
+            let took = self.clock().saturating_sub(before);
+            // A test that advances tokio's clock lets time pass; no thread stood still.
+            let really = self.real_now().saturating_sub(real_before);
+            let late = took.min(really).saturating_sub(LATE);
             self.skipped.fetch_add(late, Ordering::Relaxed);
             let now = self.clock();
             self.wheel().advance(now, |handle| handle.wake());
@@ -166,15 +175,17 @@ impl Hub {
         self.wheel().iter().cloned().collect()
     }
 
-    /// Looks at the clock, for `now` to show.
+    /// Looks at the clocks, for `now` and `real_now` to show.
     fn clock(&self) -> u32 {
-        let elapsed = self.epoch.elapsed().as_millis() / TICK.as_millis();
-        // Three years, with room to add: a clock that stops is better than one
-        // that turns over.
-        let elapsed = u32::try_from(elapsed).map_or(u32::MAX / 2, |t| t.min(u32::MAX / 2));
-        let now = elapsed - self.skipped.load(Ordering::Relaxed);
+        let now = ticks_since(self.epoch.elapsed()) - self.skipped.load(Ordering::Relaxed);
         self.now.store(now, Ordering::Relaxed);
+        let real = ticks_since(self.real_epoch.elapsed());
+        self.real_now.store(real, Ordering::Relaxed);
         now
+    }
+
+    fn real_now(&self) -> u32 {
+        self.real_now.load(Ordering::Relaxed)
     }
 
     fn wheel(&self) -> MutexGuard<'_, Wheel<Arc<Handle>>> {
@@ -189,8 +200,72 @@ fn ticks(time: Duration) -> u32 {
     u32::try_from(ticks).map_or(u32::MAX / 4, |ticks| ticks.min(u32::MAX / 4))
 }
 
+/// Ticks that are over after `time`.
+fn ticks_since(time: Duration) -> u32 {
+    let ticks = time.as_millis() / TICK.as_millis();
+    // Three years, with room to add: a clock that stops is better than one that
+    // turns over.
+    u32::try_from(ticks).map_or(u32::MAX / 2, |ticks| ticks.min(u32::MAX / 2))
+}
+
 /// Ticks that a beat may take; more were a stall.
 const LATE: u32 = 3;
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::time::advance;
+
+    use super::super::{Connection, Consumer, Event, Inbox, Turned};
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(2);
+
+    fn hub() -> Arc<Hub> {
+        let limits = Limits {
+            max_message: 1024,
+            max_buffered: 1024,
+            slow: Slow::Close,
+            idle_timeout: IDLE,
+            frame_timeout: IDLE,
+            close_timeout: IDLE,
+        };
+        Hub::new(limits, Env::default())
+    }
+
+    /// Hears nothing.
+    struct Deaf;
+
+    impl Consumer for Deaf {
+        async fn messages(self, mut inbox: Inbox) -> Turned<Self> {
+            while inbox.next().await.is_some() {}
+            (self, Ok(()))
+        }
+
+        async fn event(self, _event: Event) -> Turned<Self> {
+            (self, Ok(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_peer_is_gone_when_tokios_clock_jumps_past_its_time() {
+        let hub = hub();
+        let beats = tokio::spawn(hub.clone().run());
+        let (mut peer, stream) = duplex(1024);
+        let handle = Handle::new(hub.clone(), None, None);
+        let connection = Connection::new(stream, Vec::new(), handle, Deaf, None);
+        let connection = tokio::spawn(connection);
+        sleep(TICK).await;
+        let begun = Instant::now();
+        advance(IDLE).await;
+        connection.await.unwrap();
+        // Maybe a ping, and the end.
+        peer.read_to_end(&mut Vec::new()).await.unwrap();
+        let took = begun.elapsed();
+        assert!(took <= IDLE + TICK * 2, "{took:?}");
+        beats.abort();
+    }
+}

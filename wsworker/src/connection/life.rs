@@ -40,6 +40,8 @@ struct End {
     close: Option<CloseEvent>,
     /// The peer may still be sending.
     linger: bool,
+    /// The peer will neither send nor answer.
+    parted: bool,
 }
 
 impl Life {
@@ -95,6 +97,7 @@ impl Life {
             }),
             error: Some(error),
             linger: true,
+            parted: false,
         });
         self.end_after_messages(deadline);
     }
@@ -104,6 +107,7 @@ impl Life {
         self.decide(End {
             error,
             close: Some(CloseEvent::dropped()),
+            parted: true,
             ..End::default()
         });
         self.end_after_messages(deadline);
@@ -127,6 +131,7 @@ impl Life {
                     }),
                     error: None,
                     linger: true,
+                    parted: false,
                 });
                 self.enter(Phase::Ending, deadline);
             }
@@ -154,6 +159,11 @@ impl Life {
             Phase::Flushing | Phase::Lingering | Phase::Gone => self.end.as_mut()?.close.take(),
             _ => None,
         }
+    }
+
+    /// Is there nobody to take leave of?
+    pub(super) fn has_parted(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.parted)
     }
 
     /// Everything was written, and the sending side is shut.

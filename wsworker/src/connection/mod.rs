@@ -21,5 +21,7 @@ pub use handle::State;
 pub use hub::Slow;
 pub(crate) use hub::{Hub, Limits};
 pub(crate) use stream::Stream;
+#[cfg(feature = "tls")]
+pub(crate) use stream::TlsStream;
 pub(crate) use task::{Connection, Upgraded};
 pub(crate) use turn::Inbox;

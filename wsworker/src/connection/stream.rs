@@ -1,6 +1,9 @@
 //! The byte streams that a connection runs on.
 //! Does not open or accept them.
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,10 +13,18 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-/// A TCP or a Unix stream. One type, so that the server is compiled once.
+#[cfg(feature = "tls")]
+pub(crate) use self::tls::TlsStream;
+
+/// A TCP, TLS or Unix stream. One type, so that the server is compiled once.
+///
+/// After a write that was `Pending`, the next one must begin with the same bytes.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
+    /// Boxed: its state is many times as large as a socket.
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsStream>),
     #[cfg(unix)]
     Unix(UnixStream),
 }
@@ -23,6 +34,11 @@ macro_rules! forward {
         match $self.get_mut() {
             Stream::Tcp(stream) => {
                 let $stream = Pin::new(stream);
+                $call
+            }
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => {
+                let $stream = Pin::new(&mut **stream);
                 $call
             }
             #[cfg(unix)]

@@ -114,12 +114,21 @@ impl Body {
     }
 
     /// What another server answers with.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the client's"))]
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
     pub(crate) fn of_response<B>(body: B) -> Self
     where
         B: HttpBody<Error: Into<Error>> + Send + 'static,
     {
         Self::foreign(body, Bound::response())
+    }
+
+    /// The same body once more, if its bytes are there.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    pub(crate) fn again(&self) -> Option<Self> {
+        match &self.kind {
+            Kind::Whole(bytes) => Some(Self::whole(bytes.clone())),
+            Kind::Over | Kind::Streaming(_) => None,
+        }
     }
 
     fn foreign<B>(body: B, bound: Bound) -> Self

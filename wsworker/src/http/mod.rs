@@ -20,3 +20,5 @@ pub use response::Response;
 pub use router::{Params, Router};
 pub(crate) use upgrade::Accepted;
 pub use upgrade::Upgrade;
+#[cfg(feature = "client")]
+pub(crate) use url::encode as encode_url;

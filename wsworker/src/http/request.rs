@@ -123,7 +123,7 @@ impl Request {
     }
 
     /// As it goes to a server; the error that the making of it kept, if any.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the client's"))]
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
     pub(crate) fn into_http(self) -> Result<http::Request<Body>> {
         match self.fault {
             Some(fault) => Err(fault),

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use http::Uri;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use crate::error::{Error, Result};
 
@@ -37,13 +37,13 @@ pub(super) fn parse(url: &str) -> Result<Uri> {
     if scheme.is_none() && !url.starts_with('/') {
         return Err(no_url("it has no scheme"));
     }
-    let parsed = format!("{start}{}", encode(rest)).parse();
+    let parsed = format!("{start}{}", encode(rest.as_bytes())).parse();
     parsed.map_err(|error: http::uri::InvalidUri| no_url(&error.to_string()))
 }
 
 /// Encodes what may not stand in a URL's path or query.
-pub(super) fn encode(text: &str) -> Cow<'_, str> {
-    utf8_percent_encode(text, NOT_IN_PATH).into()
+pub(crate) fn encode(text: &[u8]) -> Cow<'_, str> {
+    percent_encode(text, NOT_IN_PATH).into()
 }
 
 /// The WHATWG's path and query sets, together. A `%` stays: what is encoded is

@@ -1,6 +1,9 @@
-//! The opening handshake (RFC 6455 §4.2): is a request a valid one, what accepts it; `origin`: whose page sent it.
+//! The opening handshake (RFC 6455 §4.2): is a request a valid one, what accepts it; `origin`: whose page sent it;
+//! `client`: the other side of it.
 //! Does no I/O and builds no response; a refusal is an `Error` that carries its status and headers.
 
+#[cfg(feature = "client")]
+mod client;
 mod origin;
 
 use base64::Engine as _;
@@ -12,6 +15,8 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use sha1::{Digest, Sha1};
 
+#[cfg(feature = "client")]
+pub(crate) use self::client::Asked;
 pub(crate) use self::origin::Origins;
 use crate::error::{Error, Result};
 
@@ -119,17 +124,23 @@ fn upgrade_required() -> Error {
 
 /// What follows the head must be frames: a body could be read as some.
 fn no_body(headers: &HeaderMap) -> Result<()> {
-    let length = headers.get(CONTENT_LENGTH);
-    let has_length = length.is_some_and(|v| v.as_bytes().iter().any(|b| *b != b'0'));
-    let name = match headers.contains_key(TRANSFER_ENCODING) {
-        true => TRANSFER_ENCODING,
-        false if has_length => CONTENT_LENGTH,
-        false => return Ok(()),
+    let Some(name) = body_header(headers) else {
+        return Ok(());
     };
     let seen = seen(headers, &name);
     Err(bad(format!(
         "a request for a WebSocket must have no body, got '{name}' {seen}"
     )))
+}
+
+/// The header that announces a body, if one does.
+fn body_header(headers: &HeaderMap) -> Option<HeaderName> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Some(TRANSFER_ENCODING);
+    }
+    let length = headers.get(CONTENT_LENGTH)?;
+    let is_zero = length.as_bytes().iter().all(|b| *b == b'0');
+    (!is_zero).then_some(CONTENT_LENGTH)
 }
 
 /// RFC 6455 §4.4: any other version is answered with the one we speak.

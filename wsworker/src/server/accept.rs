@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::address::Listener;
-use super::conn;
 use super::thread::Thread;
+use super::{conn, log};
 use crate::connection::Stream;
 
 /// Accepts on one listener for ever. Dropped, it closes the listener.
@@ -90,8 +90,12 @@ impl Acceptor {
         emptiest.expect("a server has a thread")
     }
 
-    /// Answers, if not too many are being answered so already.
+    /// Answers, if not too many are being answered so already. Who waits for a
+    /// handshake could not read it.
     fn refuse(&self, stream: Stream, response: &'static [u8]) {
+        if self.threads[0].site.is_secure() && matches!(stream, Stream::Tcp(_)) {
+            return;
+        }
         if let Ok(permit) = self.refusals.clone().try_acquire_owned() {
             tokio::spawn(async move {
                 conn::refuse(stream, response).await;
@@ -106,11 +110,7 @@ impl Acceptor {
             return;
         }
         self.warned = Some(Instant::now());
-        if tracing::dispatcher::has_been_set() {
-            tracing::warn!("{what}");
-        } else {
-            eprintln!("wsworker: {what}");
-        }
+        log::warn(what);
     }
 }
 
@@ -125,6 +125,9 @@ impl Detached {
     fn new(stream: Stream) -> io::Result<Self> {
         Ok(match stream {
             Stream::Tcp(stream) => Self::Tcp(stream.into_std()?),
+            // A handshake is done where the connection stays.
+            #[cfg(feature = "tls")]
+            Stream::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
             #[cfg(unix)]
             Stream::Unix(stream) => Self::Unix(stream.into_std()?),
         })

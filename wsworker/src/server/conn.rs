@@ -21,6 +21,8 @@ use super::bodies::Leaving;
 use super::limits::{AddressPermit, Permit};
 use super::stream::Watched;
 use super::thread::{Phase, Thread};
+#[cfg(feature = "tls")]
+use super::tls;
 use crate::connection::{Stream, Upgraded};
 use crate::worker::Start;
 
@@ -69,6 +71,12 @@ pub(super) async fn serve(
     peer: Option<SocketAddr>,
     mut permit: Permit,
 ) {
+    #[cfg(feature = "tls")]
+    let Some((stream, deadline)) = tls::open(&thread, stream).await else {
+        return;
+    };
+    #[cfg(not(feature = "tls"))]
+    let deadline = None;
     let conn = Arc::new(Conn {
         thread,
         peer,
@@ -80,7 +88,7 @@ pub(super) async fn serve(
         ended: AtomicBool::new(false),
         opening: Mutex::new(None),
     });
-    let (stream, read, end) = speak_http(&conn, stream).await;
+    let (stream, read, end) = speak_http(&conn, stream, deadline).await;
     match end {
         End::Opened(opening) => {
             permit.hold(opening.address);
@@ -126,8 +134,13 @@ enum End {
     Gone,
 }
 
-/// Drives hyper, and gives the stream back with what was read past the last request.
-async fn speak_http(conn: &Arc<Conn>, stream: Stream) -> (Stream, Vec<u8>, End) {
+/// Drives hyper, and gives the stream back with what was read past the last
+/// request. The first request has until `deadline`, if that is set.
+async fn speak_http(
+    conn: &Arc<Conn>,
+    stream: Stream,
+    deadline: Option<Instant>,
+) -> (Stream, Vec<u8>, End) {
     let thread = &conn.thread;
     let io = TokioIo::new(Watched::new(stream, conn.clone()));
     let service = service_fn(|request: http::Request<Incoming>| {
@@ -142,7 +155,7 @@ async fn speak_http(conn: &Arc<Conn>, stream: Stream) -> (Stream, Vec<u8>, End) 
     // `Connection` alone, not `with_upgrades`: that boxes the stream and sends it
     // through a channel.
     let mut hyper = thread.site.http.serve_connection(io, service);
-    let mut clock = pin!(Clock::new(thread.site.handshake_timeout));
+    let mut clock = pin!(Clock::new(thread.site.handshake_timeout, deadline));
     let mut turned = pin!(thread.turned.notified());
     let mut phase = Phase::Serving;
     let end = poll_fn(|cx| {
@@ -207,6 +220,8 @@ pin_project_lite::pin_project! {
     /// move it.
     struct Clock {
         time: Duration,
+        // The deadline of the first head, where it was set before the clock was made.
+        first: Option<Instant>,
         // What the deadline was set for: answers, and steps of bodies and writes.
         seen: (usize, usize),
         // Made on the first wait: a request that is there at once needs none.
@@ -216,9 +231,10 @@ pin_project_lite::pin_project! {
 }
 
 impl Clock {
-    fn new(time: Duration) -> Self {
+    fn new(time: Duration, first: Option<Instant>) -> Self {
         Self {
             time,
+            first,
             seen: (0, 0),
             sleep: None,
         }
@@ -236,8 +252,9 @@ impl Clock {
         let now = (conn.answered.load(Ordering::Relaxed), steps);
         match this.sleep.as_mut().as_pin_mut() {
             None => {
-                let sleep = sleep_until(deadline(*this.time));
-                this.sleep.set(Some(sleep));
+                let first = this.first.filter(|_| now == (0, 0));
+                let until = first.unwrap_or_else(|| deadline(*this.time));
+                this.sleep.set(Some(sleep_until(until)));
             }
             Some(sleep) if *this.seen != now => sleep.reset(deadline(*this.time)),
             Some(_) => {}

@@ -6,6 +6,8 @@ use std::ffi::{OsStr, OsString};
 use super::address::Address;
 use super::proxies::Proxies;
 use super::settings::{MIN_HEADER_SIZE, Settings};
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use super::values::{TOO_LARGE, Wrong, all, number, size, time, time_or_zero};
 use crate::connection::Slow;
 use crate::error::{Error, Result};
@@ -40,7 +42,32 @@ impl Settings {
                 return Err(Error::config(wrong.explain(&name, value, wanted)));
             }
         }
-        Ok(())
+        self.apply_tls_files()
+    }
+
+    /// TLS comes by two variables, of which one alone is a mistake.
+    fn apply_tls_files(&mut self) -> Result<()> {
+        let files = (self.tls_cert.take(), self.tls_key.take());
+        let (set, missing) = match &files {
+            (None, None) => return Ok(()),
+            (None, Some(_)) => ("WSWORKER_TLS_KEY", "WSWORKER_TLS_CERT"),
+            (Some(_), _) => ("WSWORKER_TLS_CERT", "WSWORKER_TLS_KEY"),
+        };
+        #[cfg(feature = "tls")]
+        if let (Some(cert), Some(key)) = files {
+            self.tls = Some(Tls::files(cert, key));
+            return Ok(());
+        }
+        Err(Error::config(match cfg!(feature = "tls") {
+            true => format!(
+                "{set} is set and {missing} is not: TLS needs both, \
+                 the certificate's file and its key's"
+            ),
+            false => format!(
+                "{set} is set, but this program was built without TLS: \
+                 wsworker has it with the feature 'tls'"
+            ),
+        }))
     }
 }
 
@@ -148,6 +175,12 @@ const VARIABLES: &[Variable] = &[
             _ => Err(TOO_LARGE.into()),
         });
         put(&mut s.threads, threads)
+    }),
+    ("TLS_CERT", "a path", |s, v| {
+        put(&mut s.tls_cert, Ok(Some(v.into())))
+    }),
+    ("TLS_KEY", "a path", |s, v| {
+        put(&mut s.tls_key, Ok(Some(v.into())))
     }),
 ];
 
@@ -284,6 +317,37 @@ mod tests {
         assert_eq!(s.max_header_size, 8 << 10);
         assert_eq!(s.max_body, 3 << 20);
         assert_eq!(s.threads, Some(4));
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn tls_needs_both_of_its_files() {
+        let both = [
+            ("WSWORKER_TLS_CERT", "a.pem"),
+            ("WSWORKER_TLS_KEY", "b.pem"),
+        ];
+        let tls = apply(&both).unwrap().tls.unwrap();
+        assert_eq!(format!("{tls:?}"), "Tls('a.pem', 'b.pem')");
+        let wanted = "WSWORKER_TLS_CERT is set and WSWORKER_TLS_KEY is not: TLS needs both, \
+                      the certificate's file and its key's";
+        assert_eq!(error("WSWORKER_TLS_CERT", "a.pem"), wanted);
+        let text = error("WSWORKER_TLS_KEY", "b.pem");
+        let wanted = "WSWORKER_TLS_KEY is set and WSWORKER_TLS_CERT is not";
+        assert!(text.starts_with(wanted), "{text}");
+        let empty = [("WSWORKER_TLS_CERT", ""), ("WSWORKER_TLS_KEY", " ")];
+        assert!(apply(&empty).unwrap().tls.is_none());
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn tls_that_is_not_built_in_is_an_error_that_names_the_feature() {
+        for name in ["WSWORKER_TLS_CERT", "WSWORKER_TLS_KEY"] {
+            let wanted = format!(
+                "{name} is set, but this program was built without TLS: \
+                 wsworker has it with the feature 'tls'"
+            );
+            assert_eq!(error(name, "a.pem"), wanted);
+        }
     }
 
     #[test]

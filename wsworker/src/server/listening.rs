@@ -21,6 +21,8 @@ use super::limits::Counts;
 use super::proxies::Proxies;
 use super::settings::Settings;
 use super::thread::{Site, Thread};
+#[cfg(feature = "tls")]
+use super::tls::Shared;
 use crate::connection::{Hub, Limits};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -56,6 +58,8 @@ impl Listening {
         // Panics where the runtime keeps no time: now, and not at a first deadline.
         drop(sleep(Duration::ZERO));
         let proxies = Proxies::parse(&settings.trusted_proxies)?;
+        #[cfg(feature = "tls")]
+        let tls = settings.tls.map(Shared::load).transpose()?;
         let counts = Counts::new(
             settings.max_connections,
             settings.max_connections_per_address,
@@ -82,6 +86,8 @@ impl Listening {
             handshake_timeout: settings.handshake_timeout,
             max_body: settings.max_body,
             http: http(settings.max_header_size),
+            #[cfg(feature = "tls")]
+            tls,
         });
         Ok(Self {
             site,
@@ -101,6 +107,11 @@ impl Listening {
     /// [`bind`](crate::Server::bind), with the ports that were taken for 0.
     pub fn local_addrs(&self) -> &[Address] {
         &self.addresses
+    }
+
+    /// Do the TCP addresses speak TLS?
+    pub(super) fn is_secure(&self) -> bool {
+        self.site.is_secure()
     }
 
     /// What stops the server.
@@ -140,6 +151,10 @@ impl Listening {
         for listener in self.listeners {
             let acceptor = Acceptor::new(listener, serving.ending.threads.clone());
             serving.accepting.spawn(acceptor.run());
+        }
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.site.tls {
+            serving.accepting.spawn(tls.clone().follow());
         }
         let failed = {
             let mut asked = pin!(self.handle.0.asked());

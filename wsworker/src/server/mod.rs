@@ -9,12 +9,15 @@ mod conn;
 mod environment;
 mod limits;
 mod listening;
+mod log;
 mod proxies;
 mod run;
 mod settings;
 mod signals;
 mod stream;
 mod thread;
+#[cfg(feature = "tls")]
+mod tls;
 mod values;
 mod words;
 
@@ -27,6 +30,8 @@ pub(crate) use self::environment::judge as judge_settings;
 pub use self::listening::{Listening, ServerHandle};
 pub use self::run::run;
 use self::settings::Settings;
+#[cfg(feature = "tls")]
+pub use self::tls::Tls;
 use crate::connection::Slow;
 use crate::env::Secret;
 use crate::error::Result;
@@ -179,7 +184,8 @@ impl Server {
     }
 
     /// Connections at a time, WebSockets and others; more get 503, or are closed
-    /// without a word where 64 are being told so. Default: 1,000,000.
+    /// without a word where 64 are being told so, or where TLS is spoken.
+    /// Default: 1,000,000.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.max_connections = connections;
         self
@@ -214,6 +220,19 @@ impl Server {
         self
     }
 
+    /// Speaks TLS (`https://`, `wss://`) with this certificate on every TCP
+    /// address. Unix sockets stay plain: who uses one is on this machine. Needs
+    /// the feature `tls`. Default: plain.
+    ///
+    /// The handshake counts to the [`handshake_timeout`](Self::handshake_timeout)
+    /// of the first request, and its connection to the limits. Whoever speaks
+    /// plain HTTP there gets a 400 that says so.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.settings.tls = Some(tls);
+        self
+    }
+
     /// A variable for [`Env::var`](crate::Env::var), over the process's of that name.
     pub fn var(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.vars.push((name.into(), value.into()));
@@ -233,7 +252,7 @@ impl Server {
     ///
     /// # Errors
     /// A setting that is wrong ([`is_config`](crate::Error::is_config)), or an
-    /// address that cannot be had ([`is_io`](crate::Error::is_io)).
+    /// address or a file that cannot be had ([`is_io`](crate::Error::is_io)).
     ///
     /// # Panics
     /// Outside a tokio runtime that has I/O and time enabled.

@@ -49,6 +49,8 @@ use crate::worker::{Entry, Worker};
 /// | `WSWORKER_TRUSTED_PROXIES` | none | [networks](Server::trusted_proxies), with commas |
 /// | `WSWORKER_MAX_HEADER_SIZE` | `16KiB` | a size |
 /// | `WSWORKER_MAX_BODY` | `1MiB` | a size |
+/// | `WSWORKER_TLS_CERT` | none | a certificate's file, in PEM; needs the feature `tls` |
+/// | `WSWORKER_TLS_KEY` | none | its key's file; one is not set without the other |
 ///
 /// # Errors
 /// Inside a tokio runtime, where [`Server::serve`] is the one to call; a
@@ -78,7 +80,10 @@ pub(super) fn run_server(entry: Entry, mut settings: Settings) -> Result<()> {
         Signals::hear()?
     };
     let threads = Threads::start(count - 1)?;
-    words::say(&words::listening(listening.local_addrs()));
+    words::say(&words::listening(
+        listening.local_addrs(),
+        listening.is_secure(),
+    ));
     runtime.spawn(drain_on(signals, listening.handle(), drain_timeout));
     let served = runtime.block_on(listening.serve_on(&threads.runtimes));
     // What a worker left on a thread pool does not hold up the end.

@@ -1,9 +1,12 @@
 //! A server's settings: defaults, what overrides them, what is wrong with them.
 //! Does not know the environment's variables; those are `environment`'s.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::Address;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use crate::connection::{Limits, Slow};
 use crate::env::Secret;
 use crate::error::{Error, Result};
@@ -25,6 +28,11 @@ pub(super) struct Settings {
     pub(super) trusted_proxies: Vec<String>,
     pub(super) max_header_size: usize,
     pub(super) max_body: usize,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Tls>,
+    /// `run` only: files for it.
+    pub(super) tls_cert: Option<PathBuf>,
+    pub(super) tls_key: Option<PathBuf>,
     /// `run` only; as many as there are cores if none.
     pub(super) threads: Option<usize>,
     /// Variables for `Env`.
@@ -54,6 +62,10 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             max_header_size: 16 << 10,
             max_body: 1 << 20,
+            #[cfg(feature = "tls")]
+            tls: None,
+            tls_cert: None,
+            tls_key: None,
             threads: None,
             vars: Vec::new(),
             secrets: Vec::new(),

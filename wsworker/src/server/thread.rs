@@ -11,6 +11,8 @@ use tokio::sync::Notify;
 
 use super::limits::{Counts, Load};
 use super::proxies::Proxies;
+#[cfg(feature = "tls")]
+use super::tls::Shared;
 use crate::connection::Hub;
 use crate::env::Env;
 use crate::protocol::close::CloseCode;
@@ -28,6 +30,18 @@ pub(super) struct Site {
     pub(super) handshake_timeout: Duration,
     pub(super) max_body: usize,
     pub(super) http: http1::Builder,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Arc<Shared>>,
+}
+
+impl Site {
+    /// Do its TCP addresses speak TLS?
+    pub(super) fn is_secure(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
 }
 
 /// A runtime that connections are served on, with what they share there: a

@@ -16,8 +16,10 @@ pub(super) fn say(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// Where the server listens, and how to try it with what people have.
-pub(super) fn listening(addresses: &[Address]) -> String {
+/// Where the server listens, in TLS if it is `secure`, and how to try it with
+/// what people have.
+pub(super) fn listening(addresses: &[Address], secure: bool) -> String {
+    let s = if secure { "s" } else { "" };
     let mut text = String::new();
     let mut first = None;
     for address in addresses {
@@ -27,24 +29,26 @@ pub(super) fn listening(addresses: &[Address]) -> String {
         };
         let reached = reachable(*addr);
         let _ = match addr.ip() == reached.ip() {
-            true => writeln!(text, "listening on ws://{addr}"),
+            true => writeln!(text, "listening on ws{s}://{addr}"),
             false => {
                 let all = addr.ip();
                 writeln!(
                     text,
-                    "listening on ws://{reached}, and on every other address ({all})"
+                    "listening on ws{s}://{reached}, and on every other address ({all})"
                 )
             }
         };
         first.get_or_insert(reached);
     }
     if let Some(addr) = first {
+        // A certificate is for a name, and is not checked where that is not used.
+        let unchecked = if secure { "-n " } else { "" };
         let _ = write!(
             text,
             "try it, at a path that your worker upgrades (by default all):\n\
-             \x20   npx wscat -c ws://{addr}/\n\
-             \x20   python3 -m websockets ws://{addr}/\n\
-             \x20   or open http://{addr}/ in a browser, and in its console:\n\
+             \x20   npx wscat {unchecked}-c ws{s}://{addr}/\n\
+             \x20   python3 -m websockets ws{s}://{addr}/\n\
+             \x20   or open http{s}://{addr}/ in a browser, and in its console:\n\
              \x20   {IN_A_CONSOLE}\n"
         );
     }
@@ -92,7 +96,7 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_as_it_is_reached() {
-        let said = |text: &str| listening(&[text.into()]);
+        let said = |text: &str| listening(&[text.into()], false);
         assert!(said("127.0.0.1:80").starts_with("listening on ws://127.0.0.1:80\n"));
         let all = said("0.0.0.0:80");
         assert!(
@@ -108,6 +112,13 @@ mod tests {
         );
         assert!(all.contains("open http://[::1]:80/ in"), "{all}");
         assert_eq!(said("unix:/run/x"), "listening on unix:/run/x\n");
+        let secure = listening(&["127.0.0.1:443".into()], true);
+        assert!(
+            secure.starts_with("listening on wss://127.0.0.1:443\n"),
+            "{secure}"
+        );
+        assert!(secure.contains("npx wscat -n -c wss://127.0.0.1:443/\n"));
+        assert!(secure.contains("open https://127.0.0.1:443/ in"));
     }
 
     #[test]

@@ -115,6 +115,11 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
 
     /// The last frame went out.
     fn shut_down(&mut self, cx: &mut Context<'_>) {
+        if self.life.has_parted() {
+            // Closing the stream does what shutting it down would, in one call.
+            self.stream = None;
+            return self.life.gone();
+        }
         let shut = match &mut self.stream {
             Some(stream) => Pin::new(stream).poll_shutdown(cx),
             None => return self.life.gone(),

@@ -1,0 +1,72 @@
+use std::pin::pin;
+use std::task::{Context, Wake};
+use std::time::Duration;
+
+use super::*;
+use crate::connection::Slow;
+
+fn handle(max_buffered: usize) -> Arc<Handle> {
+    let time = Duration::from_secs(1);
+    let limits = Limits {
+        max_message: 1024,
+        max_buffered,
+        slow: Slow::Close,
+        idle_timeout: time,
+        frame_timeout: time,
+        close_timeout: time,
+    };
+    Handle::new(Hub::new(limits, Env::default()), None, None)
+}
+
+/// A task, as far as its waker goes.
+struct Task(AtomicBool);
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_cancelled_ready_leaves_nothing_behind() {
+    let handle = handle(100);
+    while handle.send(&Message::from("0123456789")).is_ok() {}
+    for _ in 0..10_000 {
+        let task = Arc::new(Task(AtomicBool::new(false)));
+        let waker = task.clone().into();
+        {
+            let ready = pin!(handle.ready());
+            assert!(ready.poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        drop(waker);
+        assert_eq!(Arc::strong_count(&task), 1, "its waker is kept");
+    }
+    let queue = handle.queue();
+    let for_room = &queue.waiting.as_ref().unwrap().for_room;
+    assert_eq!(Arc::strong_count(for_room.as_ref().unwrap()), 1);
+}
+
+#[test]
+fn who_waits_on_is_called_when_another_gave_up() {
+    let handle = handle(100);
+    while handle.send(&Message::from("0123456789")).is_ok() {}
+    let tasks = [(); 2].map(|()| Arc::new(Task(AtomicBool::new(false))));
+    let [first, second] = tasks.clone().map(Into::into);
+    let mut waits = pin!(handle.ready());
+    let mut context = Context::from_waker(&second);
+    {
+        let cancelled = pin!(handle.ready());
+        assert!(
+            cancelled
+                .poll(&mut Context::from_waker(&first))
+                .is_pending()
+        );
+        assert!(waits.as_mut().poll(&mut context).is_pending());
+    }
+    let batch = handle.take_queued().unwrap();
+    handle.sub_buffered(batch.len());
+    handle.tell_room();
+    assert!(!tasks[0].0.load(Ordering::SeqCst));
+    assert!(tasks[1].0.load(Ordering::SeqCst));
+    assert!(waits.as_mut().poll(&mut context).is_ready());
+}
