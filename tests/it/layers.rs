@@ -27,6 +27,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper_util", &["client", "server"]),
     ("rcgen", &["server"]),
     ("ring", &["server"]),
+    ("rustls_native_certs", &["client"]),
     ("tokio_rustls", &["client", "connection", "server"]),
 ];
 

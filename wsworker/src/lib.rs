@@ -28,6 +28,7 @@
 //!   gives: pages, JSON, streams, cookies; [`Router`] finds a path's route, and
 //!   [`Env`] has variables and secrets.
 //! - [`WebSocket`] is what callbacks get: send, close, ask, from any thread.
+//! - [`fetch`](fn@fetch) asks other servers; [`Client`] does so with other settings.
 //! - Every limit has a documented default; a peer can never make the process
 //!   panic, hang or hold memory without bound.
 
@@ -55,7 +56,7 @@ pub use wsworker_macros::worker;
 
 #[cfg(feature = "client")]
 pub use crate::client::{Client, ClientBuilder, Redirect, fetch};
-pub use crate::connection::{Slow, State};
+pub use crate::connection::{Slow, SocketEvent as Event, State};
 pub use crate::env::{Env, Secret};
 pub use crate::error::{Error, Result};
 pub use crate::http::{Body, Params, ReadBody, Request, RequestBuilder, Response, Router, Upgrade};
@@ -64,7 +65,9 @@ pub use crate::protocol::message::Message;
 #[cfg(feature = "tls")]
 pub use crate::server::Tls;
 pub use crate::server::{Address, Listening, Server, ServerHandle, run};
-pub use crate::socket::{SocketId, WebSocket, broadcast};
+pub use crate::socket::{
+    SocketId, WebSocket, WebSocketEnd, WebSocketEvents, WebSocketPair, broadcast,
+};
 pub use crate::worker::Worker;
 
 /// The programs in README.md compile.

@@ -1,6 +1,7 @@
 //! The integration tests of what is behind features. They share the server under
 //! test and the raw client with `tests/it`.
 
+mod client;
 mod process;
 #[path = "../../it/raw/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "not all of it is used here")]

@@ -9,9 +9,10 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use super::handle::Handle;
 use super::turn::{self, Inbox};
 use crate::error::{Error, Result};
-use crate::protocol::close::CloseEvent;
+use crate::protocol::close::{CloseEvent, ClosePayload};
 
 /// What happens on a connection besides its messages: `Open` before them,
 /// `Close` last.
@@ -30,6 +31,45 @@ pub(crate) trait Consumer: Sized + Send + 'static {
 
     /// Hears anything else.
     fn event(self, event: Event) -> impl Future<Output = Turned<Self>> + Send + 'static;
+
+    /// Has it a say in how much is read? Then a turn brings one message, and it is
+    /// asked before each.
+    const RATIONS: bool = false;
+
+    /// May the next message be taken from the peer? While too much waits to be
+    /// sent it stays there, unless the consumer knows better. One that says no
+    /// for a reason of its own wakes the connection when that is over.
+    #[inline]
+    fn has_room(&self, handle: &Handle) -> bool {
+        !handle.is_over_half()
+    }
+
+    /// What a ping of our own carries, which asks a silent peer for a sign of life.
+    fn own_ping(&self) -> &[u8] {
+        &[]
+    }
+
+    /// The peer pinged. Gives whether that was seen to; else it is answered.
+    fn ping(&mut self, payload: &[u8]) -> bool {
+        let _ = payload;
+        false
+    }
+
+    /// The peer's pong to some ping.
+    fn pong(&mut self, payload: &[u8]) {
+        let _ = payload;
+    }
+
+    /// The peer's Close was read, and every message before it was told. Ready
+    /// when the Close may be answered: with this, or as it came.
+    fn poll_heard(
+        &mut self,
+        close: &CloseEvent,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<ClosePayload>> {
+        let _ = (close, cx);
+        Poll::Ready(None)
+    }
 }
 
 /// The consumer, and whether its turn went well.

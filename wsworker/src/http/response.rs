@@ -5,6 +5,7 @@
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -16,9 +17,11 @@ use serde::Serialize;
 
 use super::body::Body;
 use super::builder::header;
-use super::upgrade::Accepted;
+use super::request::Head;
+use super::upgrade::{Accepted, Upgrade};
 use super::url;
 use crate::error::{Error, Result};
+use crate::socket::WebSocketEnd;
 
 /// An HTTP response: what [`Worker::fetch`](crate::Worker::fetch) gives, and what
 /// another server answers. [`ReadBody`](crate::ReadBody) reads the body of one.
@@ -31,6 +34,8 @@ use crate::error::{Error, Result};
 pub struct Response {
     response: http::Response<Body>,
     accepted: Option<Accepted>,
+    /// The connection that another server opened with this response.
+    websocket: Option<WebSocketEnd>,
     /// Not made here: its headers may say what is not so.
     foreign: bool,
 }
@@ -190,6 +195,40 @@ impl Response {
         Ok(self)
     }
 
+    /// The WebSocket that the server opened with this response: only a fetched 101
+    /// has one, after its handshake was checked (RFC 6455 §4.1).
+    #[cfg(feature = "client")]
+    pub fn websocket(&self) -> Option<&WebSocketEnd> {
+        self.websocket.as_ref()
+    }
+
+    /// Takes the WebSocket out, to be accepted.
+    ///
+    /// Returned from [`Worker::fetch`](crate::Worker::fetch) instead, the response
+    /// joins the caller's client with that server.
+    ///
+    /// ```no_run
+    /// # use wsworker::prelude::*;
+    /// # async fn f() -> Result<()> {
+    /// let response = wsworker::fetch("ws://example.com/feed").await?;
+    /// let mut events = response.into_websocket()?.accept();
+    /// events.send("hello")?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`is_handshake`](crate::Error::is_handshake): the server didn't accept the
+    /// WebSocket. The error says what it answered.
+    #[cfg(feature = "client")]
+    pub fn into_websocket(self) -> Result<WebSocketEnd> {
+        let status = self.status();
+        self.websocket.ok_or_else(|| {
+            Error::handshake(format!(
+                "server didn't accept WebSocket, it answered {status}"
+            ))
+        })
+    }
+
     /// The response that an error stands for, if it stands for one: its status
     /// and headers, its message as the text.
     pub(crate) fn rejection(error: &Error) -> Option<Self> {
@@ -208,6 +247,7 @@ impl Response {
         Self {
             response,
             accepted: None,
+            websocket: None,
             foreign: true,
         }
     }
@@ -220,10 +260,46 @@ impl Response {
         (self.response, self.accepted)
     }
 
+    /// With the connection that it opened.
+    #[cfg(feature = "client")]
+    pub(crate) fn with_websocket(mut self, websocket: WebSocketEnd) -> Self {
+        self.websocket = Some(websocket);
+        self
+    }
+
+    /// The response as the answer to this request: if another server opened a
+    /// WebSocket with it, a 101 of our own that joins the two.
+    ///
+    /// # Errors
+    /// The request asks for no WebSocket, or for a bad one; or the other server
+    /// chose a subprotocol that this client did not offer.
+    pub(crate) fn answering(mut self, request: &Arc<Head>) -> Result<Self> {
+        let Some(websocket) = self.websocket.take() else {
+            return Ok(self);
+        };
+        let upgrade = Upgrade::new(request)?;
+        let upgrade = match websocket.protocol() {
+            Some(protocol) => upgrade.protocol(protocol)?,
+            None => upgrade.without_protocol(),
+        };
+        let mut response = upgrade.respond(websocket);
+        let headers = std::mem::take(self.headers_mut());
+        let mut name = None;
+        for (next, value) in headers {
+            // Of the same name as the one before, if it has none.
+            name = next.or(name);
+            if let Some(name) = name.clone().filter(|name| !response.is_reserved(name)) {
+                response.headers_mut().append(name, value);
+            }
+        }
+        Ok(response)
+    }
+
     pub(super) fn accepted(response: http::Response<Body>, accepted: Accepted) -> Self {
         Self {
             response,
             accepted: Some(accepted),
+            websocket: None,
             foreign: false,
         }
     }
@@ -245,6 +321,7 @@ impl Response {
         Self {
             response,
             accepted: None,
+            websocket: None,
             foreign: false,
         }
     }
@@ -267,6 +344,10 @@ impl Response {
         // One of an empty body may answer HEAD; to anything else hyper says 0.
         if one.and_then(number).is_none() || length.is_some_and(|length| length > 0) {
             headers.remove(CONTENT_LENGTH);
+        }
+        // RFC 9110 §7.8: whoever says what to upgrade to names it in `Connection`.
+        if headers.contains_key(UPGRADE) {
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         }
     }
 }

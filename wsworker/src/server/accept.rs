@@ -130,6 +130,8 @@ impl Detached {
             Stream::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
             #[cfg(unix)]
             Stream::Unix(stream) => Self::Unix(stream.into_std()?),
+            // It knows no poller; and nobody accepts one.
+            Stream::Memory(_) => return Err(io::ErrorKind::Unsupported.into()),
         })
     }
 

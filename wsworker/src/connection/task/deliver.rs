@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -58,7 +58,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                 self.drop_ahead();
             }
             if self.awake.as_ref().is_some_and(|a| !a.ahead.is_empty()) {
-                if self.handle.is_over_half() {
+                if !self.has_room() {
                     return true;
                 }
                 if share.is_spent() {
@@ -79,6 +79,9 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             if let Some(error) = self.life.take_error() {
                 self.deliver(Event::Error(error), Outcome::IsLogged, cx);
             } else if phase == Phase::Ending {
+                if self.poll_heard(cx).is_pending() {
+                    return false;
+                }
                 self.reply();
             } else if let Some(close) = self.life.take_close() {
                 self.deliver(Event::Close(close), Outcome::IsLast, cx);
@@ -126,6 +129,30 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         let turn = Box::pin(self.idle_consumer().event(event));
         self.consumer = Listening::Running(turn, outcome);
         self.resume(cx);
+    }
+
+    /// May the consumer be told the next message? One with a say is idle when asked.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        match &self.consumer {
+            Listening::Idle(consumer) => consumer.has_room(&self.handle),
+            _ => !self.handle.is_over_half(),
+        }
+    }
+
+    /// May the peer's Close be answered? Whatever else ends a connection waits
+    /// for nobody.
+    fn poll_heard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Listening::Idle(consumer) = &mut self.consumer else {
+            return Poll::Ready(());
+        };
+        if let Some(close) = self.life.peers_close()
+            && self.handle.state() == State::Open
+            && let Some(answer) = ready!(consumer.poll_heard(close, cx))
+        {
+            self.life.answer_with(answer);
+        }
+        Poll::Ready(())
     }
 
     /// Takes the consumer, which is idle, for its next turn.
@@ -193,11 +220,10 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
 
     /// The messages before the end were handled, or waited for long enough.
     pub(super) fn reply(&mut self) {
-        let reply = self.life.take_reply(self.close_deadline());
-        if let Some(reply) = reply {
-            self.handle.close(&reply);
+        match self.life.take_reply(self.close_deadline()) {
+            Some(reply) => self.handle.answer(&reply),
+            None => self.seal(),
         }
-        self.seal();
     }
 
     pub(super) fn seal(&self) {
@@ -228,7 +254,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
 }
 
 /// What a message that was read ahead costs.
-pub(super) fn charge(message: &Message) -> usize {
+pub(in crate::connection) fn charge(message: &Message) -> usize {
     message.len() + size_of::<Message>()
 }
 
