@@ -102,16 +102,14 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     ) where
         F: Future<Output = Turned<C>> + Send + 'static,
     {
-        let consumer = hearing.is_none().then(|| self.idle_consumer());
-        let begin = || begin(consumer.expect("it was taken as there is no turn yet"));
-        let span = self.handle.enter_span();
-        let heard = hearing.hear(begin, cx);
-        drop(span);
-        match heard {
-            Heard::Handled => {}
-            Heard::Over(turned) => self.turned(turned, Outcome::Counts),
-            Heard::Suspended(turn) => self.consumer = Listening::Running(turn, Outcome::Counts),
+        if hearing.is_none() {
+            let consumer = self.idle_consumer();
+            hearing.begin(|| begin(consumer));
         }
+        let span = self.handle.enter_span();
+        let heard = hearing.hear(cx);
+        drop(span);
+        self.heard_by_consumer(heard);
     }
 
     /// Ends the turn of `hearing`, if there is one.
@@ -120,8 +118,19 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     where
         F: Future<Output = Turned<C>> + Send + 'static,
     {
-        if let Some(turned) = hearing.end(cx) {
-            self.turned(turned, Outcome::Counts);
+        let heard = hearing.end(cx);
+        self.heard_by_consumer(heard);
+    }
+
+    #[inline]
+    fn heard_by_consumer<F>(&mut self, heard: Heard<F>)
+    where
+        F: Future<Output = Turned<C>>,
+    {
+        match heard {
+            Heard::Handled => {}
+            Heard::Over(turned) => self.turned(turned, Outcome::Counts),
+            Heard::Suspended(turn) => self.consumer = Listening::Running(turn, Outcome::Counts),
         }
     }
 
