@@ -5,8 +5,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use super::{Connection, Listening, Outcome, Share};
 use crate::connection::consumer::{Consumer, Event, Heard, Hearing, Turned};
 use crate::connection::handle::State;
@@ -15,7 +13,7 @@ use crate::connection::turn::{self, Inbox};
 use crate::error::Error;
 use crate::protocol::message::Message;
 
-impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
+impl<C: Consumer> Connection<C> {
     /// Lets a suspended turn go on.
     pub(super) fn resume(&mut self, cx: &mut Context<'_>) {
         if let Listening::Running(turn, outcome) = &mut self.consumer {
