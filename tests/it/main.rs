@@ -11,6 +11,7 @@ mod layers;
 mod opening;
 mod order;
 mod process;
+mod program;
 mod raw;
 mod serve;
 mod server;

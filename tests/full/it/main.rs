@@ -1,7 +1,11 @@
 //! The integration tests of what is behind features. They share the server under
 //! test and the raw client with `tests/it`.
 
+mod files;
 mod process;
+#[path = "../../it/program.rs"]
+#[allow(dead_code, reason = "not all of it is used here")]
+mod program;
 #[path = "../../it/raw/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "not all of it is used here")]
 mod raw;
