@@ -1,6 +1,7 @@
 //! The examples as processes: environment, signals, exit status.
 //! Does not test what a server in this process can show as well.
 
+mod clicks;
 mod signals;
 
 use std::process::Command;
