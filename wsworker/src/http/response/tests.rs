@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::http::{Head, Request};
 
-fn upgrade() -> crate::http::Upgrade {
+fn upgrade() -> Upgrade {
     let headers = [
         ("upgrade", "websocket"),
         ("connection", "upgrade"),
