@@ -12,6 +12,7 @@ mod opening;
 mod order;
 mod pairs;
 mod process;
+mod program;
 mod raw;
 mod relay;
 mod serve;
