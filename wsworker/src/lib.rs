@@ -45,6 +45,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod log;
 mod protocol;
 mod server;
 mod socket;

@@ -2,7 +2,11 @@
 //! test and the raw client with `tests/it`.
 
 mod client;
+mod files;
 mod process;
+#[path = "../../it/program.rs"]
+#[allow(dead_code, reason = "not all of it is used here")]
+mod program;
 #[path = "../../it/raw/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "not all of it is used here")]
 mod raw;

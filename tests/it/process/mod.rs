@@ -1,151 +1,38 @@
-//! The `echo` example as a process: environment, signals, exit status.
+//! The examples as processes: environment, signals, exit status.
 //! Does not test what a server in this process can show as well.
 
+mod clicks;
 mod signals;
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
+use crate::program::Program;
 use crate::raw::{Frame, RawClient};
 use crate::server::within;
 
-/// Starting a process on a busy machine takes its time.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// The example that `cargo test` built next to this test.
-fn echo() -> PathBuf {
+fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().unwrap().parent().unwrap();
-    let name = format!("echo{}", std::env::consts::EXE_SUFFIX);
-    let echo = profile.join("examples").join(name);
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    let example = profile.join("examples").join(file);
     assert!(
-        echo.exists(),
+        example.exists(),
         "{} is not there: a plain `cargo test` builds it; after `cargo test --test it` alone, \
-         run `cargo build --example echo` first",
-        echo.display()
+         run `cargo build --example {name}` first",
+        example.display()
     );
-    echo
+    Command::new(example)
 }
 
-/// A running `echo`, killed when this is dropped.
-struct Echo {
-    child: Child,
-    lines: Receiver<String>,
-    seen: Vec<String>,
-}
+/// The `echo` example.
+struct Echo;
 
 impl Echo {
-    fn start(env: &[(&str, &str)]) -> Echo {
-        Echo::spawn(Command::new(echo()), env)
-    }
-
-    /// A server that is another program than the example.
-    fn spawn(mut command: Command, env: &[(&str, &str)]) -> Echo {
-        for (name, _) in std::env::vars() {
-            if name.starts_with("WSWORKER_") {
-                command.env_remove(name);
-            }
-        }
-        let mut child = command
-            .env("WSWORKER_ADDR", "127.0.0.1:0")
-            .envs(env.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (line, lines) = channel();
-        let stdout: Box<dyn Read + Send> = Box::new(child.stdout.take().unwrap());
-        let stderr: Box<dyn Read + Send> = Box::new(child.stderr.take().unwrap());
-        for pipe in [stdout, stderr] {
-            let line = line.clone();
-            thread::spawn(move || {
-                for text in BufReader::new(pipe).lines().map_while(Result::ok) {
-                    let _ = line.send(text);
-                }
-            });
-        }
-        let seen = Vec::new();
-        Echo { child, lines, seen }
-    }
-
-    /// The addresses it says it listens on, once it has said so many.
-    fn addrs(&mut self, count: usize) -> Vec<SocketAddr> {
-        let mut addrs = Vec::new();
-        while addrs.len() < count {
-            let line = self.lines.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| {
-                panic!("it says no more addresses; it said {:?}", self.seen);
-            });
-            let words = line.split(|c: char| c.is_whitespace() || "/,=".contains(c));
-            let words = words.map(|word| word.trim_end_matches(['.', ';', ')']));
-            addrs.extend(words.filter_map(|word| word.parse::<SocketAddr>().ok()));
-            self.seen.push(line);
-        }
-        addrs
-    }
-
-    fn addr(&mut self) -> SocketAddr {
-        self.addrs(1)[0]
-    }
-
-    /// Waits until it says this, on a line of its own.
-    fn says(&mut self, wanted: &str) {
-        while self.seen.last().is_none_or(|line| line != wanted) {
-            let line = self.lines.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| {
-                panic!("it does not say '{wanted}'; it said {:?}", self.seen);
-            });
-            self.seen.push(line);
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).unwrap();
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
-    }
-
-    /// Waits for its end; gives its status and all that it said.
-    fn ended(mut self) -> (ExitStatus, String) {
-        let begun = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(begun.elapsed() < PATIENCE, "it does not end");
-            thread::sleep(Duration::from_millis(5));
-        };
-        // Both pipes end with the process.
-        let mut said = std::mem::take(&mut self.seen);
-        said.extend(self.lines.iter());
-        (status, said.join("\n"))
-    }
-
-    /// A figure of `/proc/PID/status`, in KiB.
-    fn status_kib(&self, name: &str) -> usize {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    }
-
-    fn threads(&self) -> usize {
-        let path = format!("/proc/{}/task", self.child.id());
-        std::fs::read_dir(path).unwrap().count()
-    }
-}
-
-impl Drop for Echo {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    fn start(env: &[(&str, &str)]) -> Program {
+        Program::start(example("echo"), env)
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use wsworker::prelude::*;
 
 use super::Echo;
+use crate::program::Program;
 use crate::raw::{Frame, RawClient};
 use crate::server::within;
 
@@ -141,7 +142,7 @@ fn a_second_signal_ends_it_while_every_thread_is_blocked() {
         let name = "process::signals::blocks_is_served";
         command.args(["--ignored", "--exact", "--nocapture", name]);
         let env = [(SERVES_BLOCKS, "1"), ("WSWORKER_THREADS", "1")];
-        let mut process = Echo::spawn(command, &env);
+        let mut process = Program::start(command, &env);
         let mut client = RawClient::open(process.addr()).await;
         client.send(Frame::text("block")).await;
         process.says("blocked");

@@ -101,38 +101,49 @@ impl<F: Future + Send + 'static> Hearing<F> {
         self.0.is_none()
     }
 
-    /// Hands over the message that lies in the inbox, in the turn that `begin` makes
-    /// if there is none yet.
+    /// Begins the turn that `begin` makes.
     #[inline]
-    pub(super) fn hear(&mut self, begin: impl FnOnce() -> F, cx: &mut Context<'_>) -> Heard<F> {
-        let place = self.0.get_or_insert_with(|| place(begin));
+    pub(super) fn begin(&mut self, begin: impl FnOnce() -> F) {
+        self.0 = Some(place(begin));
+    }
+
+    /// Hands over the message that lies in the inbox.
+    #[inline]
+    pub(super) fn hear(&mut self, cx: &mut Context<'_>) -> Heard<F> {
+        let place = self.0.as_mut().expect("a turn has begun");
         match place.as_mut().poll(cx) {
             Poll::Pending if turn::asks() => Heard::Handled,
-            Poll::Pending => {
-                turn::end_messages();
-                let place = self.0.take().expect("it was just polled");
-                Heard::Suspended(place)
-            }
-            Poll::Ready(output) => {
-                turn::end_messages();
-                if let Some(place) = self.0.take() {
-                    keep(place);
-                }
-                Heard::Over(output)
-            }
+            Poll::Pending => self.suspend(),
+            Poll::Ready(output) => self.over(output),
         }
     }
 
     /// Ends the turn, if there is one.
     #[inline]
-    pub(super) fn end(&mut self, cx: &mut Context<'_>) -> Option<F::Output> {
-        let mut place = self.0.take()?;
-        turn::end_messages();
-        let Poll::Ready(output) = place.as_mut().poll(cx) else {
-            unreachable!("a turn that waits for a message ends when there is none");
+    pub(super) fn end(&mut self, cx: &mut Context<'_>) -> Heard<F> {
+        let Some(place) = &mut self.0 else {
+            return Heard::Handled;
         };
-        keep(place);
-        Some(output)
+        turn::end_messages();
+        match place.as_mut().poll(cx) {
+            Poll::Pending => self.suspend(),
+            Poll::Ready(output) => self.over(output),
+        }
+    }
+
+    #[inline]
+    fn over(&mut self, output: F::Output) -> Heard<F> {
+        turn::end_messages();
+        if let Some(place) = self.0.take() {
+            keep(place);
+        }
+        Heard::Over(output)
+    }
+
+    #[cold]
+    fn suspend(&mut self) -> Heard<F> {
+        turn::end_messages();
+        Heard::Suspended(self.0.take().expect("it was just polled"))
     }
 }
 

@@ -12,6 +12,7 @@ use super::handle::Handle;
 use super::mailbox::Collector;
 use super::pair::{Loss, Pair};
 use super::relay;
+use crate::log;
 use crate::protocol::close::{CloseCode, ClosePayload};
 use crate::wire::Role;
 
@@ -124,7 +125,7 @@ impl Drop for End {
                     false => Loss::Dropped,
                 };
                 if pair.lose(loss) && !self.leaving {
-                    warn(
+                    log::warn(
                         "an end of a WebSocketPair was dropped, neither accepted nor returned: \
                          the other one is closed with 1011",
                     );
@@ -142,14 +143,5 @@ impl Fetched {
         let handle = Handle::new(Role::Client);
         handle.close(&ClosePayload::cut(CloseCode::GOING_AWAY, ""));
         self.opening.begin(handle, Collector::deaf());
-    }
-}
-
-/// A mistake in a program must not vanish because nobody set up a log.
-fn warn(what: &str) {
-    if tracing::dispatcher::has_been_set() {
-        tracing::warn!("{what}");
-    } else {
-        eprintln!("wsworker: {what}");
     }
 }

@@ -46,6 +46,16 @@ impl Stream {
             Self::Memory(_) => None,
         }
     }
+
+    /// Does shutting it down tell the peer more than closing it would?
+    /// RFC 8446 §6.1: each side sends a close_notify, also as the second.
+    #[inline]
+    pub(super) fn says_goodbye(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return matches!(self, Self::Tls(_));
+        #[cfg(not(feature = "tls"))]
+        false
+    }
 }
 
 macro_rules! forward {

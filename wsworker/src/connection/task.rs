@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::yield_now;
 
 pub(super) use self::deliver::charge;
@@ -36,10 +35,10 @@ use crate::protocol::message::Message;
 use crate::wire::{Batch, Chunk, Reader, Role};
 
 /// One connection: a future that ends with it.
-pub(crate) struct Connection<C: Consumer, S = Stream> {
+pub(crate) struct Connection<C: Consumer> {
     handle: Entered,
     // Reading.
-    stream: Option<S>,
+    stream: Option<Stream>,
     reader: Reader,
     // The consumer.
     consumer: Listening<C>,
@@ -103,11 +102,11 @@ struct Awake {
     frame_bytes: usize,
 }
 
-impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
+impl<C: Consumer> Connection<C> {
     /// A connection over `stream`, of which `read` has come already. Its handle
     /// is bound; this is inside the runtime that will drive it.
     pub(super) fn new(
-        stream: S,
+        stream: Stream,
         read: &[u8],
         handle: Arc<Handle>,
         consumer: C,
@@ -206,7 +205,7 @@ impl Awake {
     }
 }
 
-impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Future for Connection<C, S> {
+impl<C: Consumer> Future for Connection<C> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -215,7 +214,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Future for Connection<C, S>
 }
 
 // Nothing is pinned in place: turns live in boxes of their own.
-impl<C: Consumer, S> Unpin for Connection<C, S> {}
+impl<C: Consumer> Unpin for Connection<C> {}
 
 impl Entered {
     fn new(handle: Arc<Handle>) -> Self {

@@ -10,9 +10,10 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::address::Listener;
+use super::conn;
 use super::thread::Thread;
-use super::{conn, log};
 use crate::connection::Stream;
+use crate::log;
 
 /// Accepts on one listener for ever. Dropped, it closes the listener.
 pub(super) struct Acceptor {

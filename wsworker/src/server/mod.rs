@@ -9,7 +9,6 @@ mod conn;
 mod environment;
 mod limits;
 mod listening;
-mod log;
 mod proxies;
 mod run;
 mod settings;

@@ -5,8 +5,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use super::{Connection, Listening, Outcome, Share};
 use crate::connection::consumer::{Consumer, Event, Heard, Hearing, Turned};
 use crate::connection::handle::State;
@@ -15,7 +13,7 @@ use crate::connection::turn::{self, Inbox};
 use crate::error::Error;
 use crate::protocol::message::Message;
 
-impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
+impl<C: Consumer> Connection<C> {
     /// Lets a suspended turn go on.
     pub(super) fn resume(&mut self, cx: &mut Context<'_>) {
         if let Listening::Running(turn, outcome) = &mut self.consumer {
@@ -102,16 +100,14 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     ) where
         F: Future<Output = Turned<C>> + Send + 'static,
     {
-        let consumer = hearing.is_none().then(|| self.idle_consumer());
-        let begin = || begin(consumer.expect("it was taken as there is no turn yet"));
-        let span = self.handle.enter_span();
-        let heard = hearing.hear(begin, cx);
-        drop(span);
-        match heard {
-            Heard::Handled => {}
-            Heard::Over(turned) => self.turned(turned, Outcome::Counts),
-            Heard::Suspended(turn) => self.consumer = Listening::Running(turn, Outcome::Counts),
+        if hearing.is_none() {
+            let consumer = self.idle_consumer();
+            hearing.begin(|| begin(consumer));
         }
+        let span = self.handle.enter_span();
+        let heard = hearing.hear(cx);
+        drop(span);
+        self.heard_by_consumer(heard);
     }
 
     /// Ends the turn of `hearing`, if there is one.
@@ -120,8 +116,19 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     where
         F: Future<Output = Turned<C>> + Send + 'static,
     {
-        if let Some(turned) = hearing.end(cx) {
-            self.turned(turned, Outcome::Counts);
+        let heard = hearing.end(cx);
+        self.heard_by_consumer(heard);
+    }
+
+    #[inline]
+    fn heard_by_consumer<F>(&mut self, heard: Heard<F>)
+    where
+        F: Future<Output = Turned<C>>,
+    {
+        match heard {
+            Heard::Handled => {}
+            Heard::Over(turned) => self.turned(turned, Outcome::Counts),
+            Heard::Suspended(turn) => self.consumer = Listening::Running(turn, Outcome::Counts),
         }
     }
 

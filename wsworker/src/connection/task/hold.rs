@@ -7,7 +7,7 @@ use super::{Connection, Listening, Outcome};
 use crate::connection::consumer::Consumer;
 use crate::connection::handle::Handle;
 
-impl<C: Consumer, S> Connection<C, S> {
+impl<C: Consumer> Connection<C> {
     /// Tells nobody anything until it is handed over. Meanwhile it reads ahead,
     /// answers pings and keeps its deadlines, as while a callback waits.
     pub(in crate::connection) fn hold(mut self) -> Self {
@@ -20,7 +20,7 @@ impl<C: Consumer, S> Connection<C, S> {
     }
 
     /// The same connection, with this consumer from its first event on.
-    pub(in crate::connection) fn hand_over<D: Consumer>(self, consumer: D) -> Connection<D, S> {
+    pub(in crate::connection) fn hand_over<D: Consumer>(self, consumer: D) -> Connection<D> {
         Connection {
             handle: self.handle,
             stream: self.stream,

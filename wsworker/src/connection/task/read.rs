@@ -6,13 +6,14 @@ use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncReadExt;
 
 use super::deliver::charge;
 use super::{Connection, Listening, Share};
 use crate::connection::consumer::{Consumer, Hearing, Turned};
 use crate::connection::handle::State;
 use crate::connection::life::Phase;
+use crate::connection::stream::Stream;
 use crate::connection::turn::{self, Inbox, Turn};
 use crate::error::Error;
 use crate::protocol::close;
@@ -26,7 +27,7 @@ pub(super) enum Step {
     Wait,
 }
 
-impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
+impl<C: Consumer> Connection<C> {
     /// Reads once, and hands over what came.
     pub(super) fn fill(&mut self, share: &mut Share, cx: &mut Context<'_>) -> Step {
         match self.life.phase() {
@@ -280,8 +281,8 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
 
 /// One read into `buffer`'s room.
 #[inline]
-fn poll_read<S: AsyncRead + Unpin>(
-    stream: &mut S,
+fn poll_read(
+    stream: &mut Stream,
     buffer: &mut impl BufMut,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {

@@ -3,15 +3,13 @@
 
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use super::{Connection, Listening};
 use crate::connection::consumer::Consumer;
 use crate::connection::life::Phase;
 use crate::error::Error;
 use crate::wire::OpCode;
 
-impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
+impl<C: Consumer> Connection<C> {
     /// The peer gave a sign of life, or could not.
     #[inline]
     pub(super) fn heard(&mut self, n: usize) {

@@ -5,16 +5,17 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 use super::Connection;
 use crate::connection::consumer::Consumer;
 use crate::connection::life::Phase;
+use crate::connection::stream::Stream;
 use crate::connection::turn::Turn;
 use crate::wire::batch::SLICES;
 use crate::wire::{Batch, Role};
 
-impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
+impl<C: Consumer> Connection<C> {
     /// Writes what was sent, as far as the stream takes it.
     #[inline]
     pub(super) fn flush(&mut self, turn: &Turn, cx: &mut Context<'_>) {
@@ -120,7 +121,8 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         if self.handle.role() == Role::Client && self.life.is_clean() && self.stream.is_some() {
             return self.life.flushed(true);
         }
-        if self.life.has_parted() {
+        let says_goodbye = self.stream.as_ref().is_some_and(Stream::says_goodbye);
+        if self.life.has_parted() && !says_goodbye {
             // Closing the stream does what shutting it down would, in one call.
             self.stream = None;
             return self.life.gone();

@@ -1,0 +1,87 @@
+//! A server behind us: connections to it, and clients that are joined with it.
+//! Does not treat the handshake with that server: `client` does.
+
+mod closing;
+mod ends;
+mod handshake;
+mod limits;
+mod messages;
+mod upstream;
+
+use std::net::SocketAddr;
+
+use tokio::runtime::Handle;
+use wsworker::Client;
+use wsworker::prelude::*;
+
+use self::upstream::{Conn, Upstream};
+use crate::raw::RawClient;
+use crate::server::{CLOSE_TIMEOUT, Served, eventually};
+
+const KIB: usize = 1024;
+
+/// In front of one server: sends on whatever comes.
+#[worker]
+#[derive(Clone)]
+struct Proxy {
+    client: Client,
+    upstream: SocketAddr,
+}
+
+impl Worker for Proxy {
+    async fn fetch(&mut self, req: Request, _env: &Env) -> Result<Response> {
+        let url = format!("http://{}{}", self.upstream, req.uri());
+        self.client.fetch(req.into_builder().url(url)).await
+    }
+}
+
+/// A proxy and the server behind it.
+struct Proxied {
+    proxy: Served,
+    upstream: Upstream,
+}
+
+impl Proxied {
+    async fn start() -> Proxied {
+        Proxied::start_with(Upstream::start().await, |s| s, |c| c).await
+    }
+
+    async fn start_with(
+        upstream: Upstream,
+        server: impl FnOnce(Server) -> Server,
+        client: impl FnOnce(wsworker::ClientBuilder) -> wsworker::ClientBuilder,
+    ) -> Proxied {
+        let client = client(Client::builder().close_timeout(CLOSE_TIMEOUT));
+        let worker = Proxy {
+            client: client.build().unwrap(),
+            upstream: upstream.addr,
+        };
+        let proxy = Served::start_with(worker, server).await;
+        // Its own tasks are there before a test counts.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        Proxied { proxy, upstream }
+    }
+
+    /// A client, joined with a connection to the server.
+    async fn open(&self) -> (RawClient, Conn) {
+        tokio::join!(RawClient::open(self.proxy.addr), self.upstream.accept())
+    }
+
+    async fn open_narrow(&self) -> (RawClient, Conn) {
+        let mut client = RawClient::connect_narrow(self.proxy.addr).await;
+        let (_, conn) = tokio::join!(client.handshake(&[]), self.upstream.accept());
+        (client, conn)
+    }
+}
+
+/// The tasks of the current runtime.
+fn tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+/// Waits until there are as many tasks again.
+async fn only(tasks_before: usize) {
+    eventually("the tasks have ended", || tasks() <= tasks_before).await;
+}
