@@ -16,3 +16,4 @@ mod raw;
 mod serve;
 mod server;
 mod slow;
+mod testing;

@@ -48,6 +48,9 @@ mod http;
 mod protocol;
 mod server;
 mod socket;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod wire;
 mod worker;
 
