@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Each may use only what stands before it.
 const LAYERS: &[&str] = &[
+    "log",
     "error",
     "protocol",
     "env",
@@ -26,7 +27,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper", &["client", "server"]),
     ("hyper_util", &["client", "server"]),
     ("rcgen", &["server"]),
-    ("ring", &["server"]),
+    ("ring", &["client", "server"]),
+    ("rustls_native_certs", &["client"]),
     ("tokio_rustls", &["client", "connection", "server"]),
 ];
 

@@ -10,6 +10,7 @@ mod idle;
 mod layers;
 mod opening;
 mod order;
+mod pairs;
 mod process;
 mod program;
 mod raw;

@@ -6,7 +6,7 @@ mod secret;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 pub use self::secret::Secret;
 use crate::error::{Error, Result};
@@ -77,6 +77,13 @@ impl Env {
         };
         self.secrets().insert(name.to_owned(), secret.clone());
         Ok(secret)
+    }
+
+    /// What surrounds a socket outside any server: the process's variables, as
+    /// they were when first asked for.
+    pub(crate) fn of_process() -> &'static Self {
+        static ENV: LazyLock<Env> = LazyLock::new(|| Env::from_process([], []));
+        &ENV
     }
 
     pub(crate) fn from_process(

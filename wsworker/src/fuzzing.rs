@@ -2,7 +2,7 @@
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
-use crate::protocol::handshake::{self, Origins};
+use crate::protocol::handshake::{self, Asked, Origins};
 use crate::wire::model;
 
 /// The reader gives what the model gives, however the bytes are cut.
@@ -49,6 +49,11 @@ pub fn handshake(data: &[u8]) {
     }
     let host = headers.get("host").and_then(|host| host.to_str().ok());
     let _ = Origins::default().check(&headers, host);
+    // The same headers as a request's of our own, and as an answer to it.
+    if let Ok(asked) = Asked::with_headers(&mut headers.clone()) {
+        // Nobody has the key.
+        assert!(asked.check(Version::HTTP_11, &headers).is_err());
+    }
 }
 
 /// Settings from an environment are taken or refused, never more.

@@ -24,7 +24,11 @@
 //! - [`run`] owns the process: a thread for each core, settings from the
 //!   environment, signals. [`Server`] serves inside a runtime of your own, where
 //!   settings and signals are yours.
+//! - [`Request`], [`Response`] and their [`Body`] are what `fetch` gets and
+//!   gives: pages, JSON, streams, cookies; [`Router`] finds a path's route, and
+//!   [`Env`] has variables and secrets.
 //! - [`WebSocket`] is what callbacks get: send, close, ask, from any thread.
+//! - [`fetch`](fn@fetch) asks other servers; [`Client`] does so with other settings.
 //! - Every limit has a documented default; a peer can never make the process
 //!   panic, hang or hold memory without bound.
 
@@ -41,17 +45,19 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod log;
 mod protocol;
 mod server;
 mod socket;
 mod wire;
 mod worker;
 
+pub use cookie;
 pub use wsworker_macros::worker;
 
 #[cfg(feature = "client")]
 pub use crate::client::{Client, ClientBuilder, Redirect, fetch};
-pub use crate::connection::{Slow, State};
+pub use crate::connection::{Slow, SocketEvent as Event, State};
 pub use crate::env::{Env, Secret};
 pub use crate::error::{Error, Result};
 pub use crate::http::{Body, Params, ReadBody, Request, RequestBuilder, Response, Router, Upgrade};
@@ -60,7 +66,9 @@ pub use crate::protocol::message::Message;
 #[cfg(feature = "tls")]
 pub use crate::server::Tls;
 pub use crate::server::{Address, Listening, Server, ServerHandle, run};
-pub use crate::socket::{SocketId, WebSocket, broadcast};
+pub use crate::socket::{
+    SocketId, WebSocket, WebSocketEnd, WebSocketEvents, WebSocketPair, broadcast,
+};
 pub use crate::worker::Worker;
 
 /// The programs in README.md compile.

@@ -1,10 +1,18 @@
 //! `WebSocket`: what a worker holds of a connection.
 //! Does no I/O: everything goes through the connection's handle.
+//! `end`: sockets that nobody has accepted; `events`: one that is asked for events.
+
+mod end;
+mod events;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+#[allow(unused_imports, reason = "for `client`")]
+pub(crate) use self::end::Fetched;
+pub use self::end::{WebSocketEnd, WebSocketPair};
+pub use self::events::WebSocketEvents;
 use crate::connection::{Handle, Slow, State};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -131,7 +139,7 @@ pub fn broadcast<'a>(
     let message = message.into();
     for WebSocket(handle) in sockets {
         let full = matches!(handle.send(&message), Err(error) if error.is_full());
-        if full && handle.limits().slow == Slow::Close {
+        if full && handle.slow() == Slow::Close {
             handle.close(&ClosePayload::cut(CloseCode::TRY_AGAIN, "too slow"));
         }
     }

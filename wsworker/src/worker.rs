@@ -2,6 +2,8 @@
 //! request, guarded against errors and panics.
 //! Does not accept connections (`server`) or read frames (`connection`).
 
+mod accept;
+
 use std::any::Any;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::{Deref, DerefMut};
@@ -15,7 +17,7 @@ use async_trait::async_trait;
 use http::StatusCode;
 use pin_project_lite::pin_project;
 
-use crate::connection::{Connection, Consumer, Event, Handle, Inbox, Slow, Turned, Upgraded};
+use crate::connection::{Consumer, Event, Handle, Inbox, Opening, Role, Slow, Turned, Upgraded};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Accepted, Body, Request, Response};
@@ -67,7 +69,8 @@ pub trait Worker: Annotated + CloneForEachRequest + Send + 'static {
     /// at any path, and anything else is told what is expected.
     ///
     /// An error answers 500 with an id and is logged under it, unless it stands
-    /// for another response, as those of [`Request::upgrade`] do.
+    /// for another response, as those of [`Request::upgrade`] do, and what is
+    /// wrong with a query or a body. HEAD is answered like GET, without the body.
     fn fetch(&mut self, req: Request, env: &Env) -> impl Future<Output = Result<Response>> + Send {
         let _ = env;
         async move { Ok(req.upgrade()?.accept()) }
@@ -85,11 +88,21 @@ pub trait Worker: Annotated + CloneForEachRequest + Send + 'static {
     }
 
     /// A message came. The next waits until this returns.
+    ///
+    /// By default it fails, which closes the connection with 1011: a worker whose
+    /// `fetch` accepts no WebSocket for its own callbacks never gets one.
     fn on_message(
         &mut self,
         ws: &WebSocket,
         message: Message,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> impl Future<Output = Result<()>> + Send {
+        let _ = (ws, message);
+        async {
+            Err(Error::new(
+                "a message came, and the worker has no on_message",
+            ))
+        }
+    }
 
     /// The connection is closed; nothing can be sent any more.
     fn on_close(&mut self, ws: &WebSocket, close: CloseEvent) -> impl Future<Output = ()> + Send {
@@ -212,10 +225,11 @@ impl<W: Worker> Entrypoint for Prototype<W> {
     }
 
     async fn fetch(&self, request: Request, env: &Env) -> Answer {
+        let head = request.shared_head().clone();
         let fetched = guarded(|| async {
             let mut worker = Kept::new(self.cloned());
             let response = worker.fetch(request, env).await?;
-            Ok((worker, response))
+            Ok((worker, response.answering(&head)?))
         });
         match fetched.await.flatten() {
             Ok((worker, response)) => {
@@ -253,16 +267,36 @@ fn failure(error: &Error) -> Response {
 }
 
 fn start<W: Worker>(worker: Kept<W>, accepted: Accepted) -> Start {
+    let Accepted {
+        request,
+        protocol,
+        end,
+    } = accepted;
+    let Some(mut end) = end else {
+        return Box::new(move |upgraded| {
+            let handle = Handle::new(Role::Server);
+            let callbacks = Callbacks {
+                worker,
+                ws: WebSocket::new(handle.clone()),
+                request: Some(Request::of(request, Body::empty())),
+            };
+            let opening = Opening {
+                upgraded,
+                protocol,
+                opener: None,
+            };
+            opening.begin(handle, callbacks);
+        });
+    };
+    // Whoever accepted the other end listens.
+    drop(worker);
+    end.leave();
     Box::new(move |upgraded| {
-        let protocol = accepted.protocol;
-        let handle = Handle::new(upgraded.hub, upgraded.remote_addr, protocol);
-        let callbacks = Callbacks {
-            worker,
-            ws: WebSocket::new(handle.clone()),
-            request: Some(Request::of(accepted.request, Body::empty())),
-        };
-        let (stream, read, guard) = (upgraded.stream, upgraded.read, upgraded.guard);
-        tokio::spawn(Connection::new(stream, read, handle, callbacks, guard));
+        end.go_out(Opening {
+            upgraded,
+            protocol,
+            opener: Some(request),
+        });
     })
 }
 

@@ -1,6 +1,7 @@
 //! The integration tests of what is behind features. They share the server under
 //! test and the raw client with `tests/it`.
 
+mod client;
 mod files;
 mod process;
 #[path = "../../it/program.rs"]

@@ -296,6 +296,23 @@ fn json_that_does_not_fit_is_400_and_says_where() {
 }
 
 #[test]
+fn what_is_said_of_long_json_is_short() {
+    within(async || {
+        let site = Site::start().await;
+        let mut client = site.connect().await;
+        let json = format!("{{\"name\":\"Ada\",\"age\":\"{}\"}}", "é".repeat(10_000));
+        let answer = client.post("/json", json).await;
+        assert_eq!(answer.status, 400);
+        let text = answer.text();
+        assert!(text.contains("age: invalid type: string \"éé"), "{text}");
+        assert!(
+            text.ends_with("é…") && text.chars().count() == 301,
+            "{text}"
+        );
+    });
+}
+
+#[test]
 fn text_that_is_not_utf8_is_400() {
     within(async || {
         let site = Site::start().await;

@@ -23,7 +23,14 @@ pub struct RawServer {
     shared: Arc<Shared>,
 }
 
+/// A connection's stream, in the clear or not.
+pub trait Io: Read + Write {}
+impl<T: Read + Write> Io for T {}
+
+type Wrap = dyn Fn(TcpStream) -> Box<dyn Io> + Send + Sync;
+
 struct Shared {
+    wrap: Box<Wrap>,
     serve: Box<dyn Fn(&mut Conn) + Send + Sync>,
     accepted: AtomicUsize,
     /// Connections that the client has ended.
@@ -34,13 +41,18 @@ struct Shared {
 
 impl RawServer {
     pub fn start(serve: impl Fn(&mut Conn) + Send + Sync + 'static) -> RawServer {
-        RawServer::start_on("127.0.0.1:0", serve)
+        RawServer::start_over(|stream| Box::new(stream), serve)
     }
 
-    pub fn start_on(address: &str, serve: impl Fn(&mut Conn) + Send + Sync + 'static) -> RawServer {
-        let listener = TcpListener::bind(address).unwrap();
+    /// Over what is made of each TCP stream, for instance TLS.
+    pub fn start_over(
+        wrap: impl Fn(TcpStream) -> Box<dyn Io> + Send + Sync + 'static,
+        serve: impl Fn(&mut Conn) + Send + Sync + 'static,
+    ) -> RawServer {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
+            wrap: Box::new(wrap),
             serve: Box::new(serve),
             accepted: AtomicUsize::new(0),
             left: AtomicUsize::new(0),
@@ -97,7 +109,7 @@ fn serve_one(server: &Shared, stream: TcpStream, number: usize) {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream.set_nodelay(true).unwrap();
     let mut conn = Conn {
-        stream,
+        stream: (server.wrap)(stream),
         received: Vec::new(),
         number,
         ended: false,
@@ -130,7 +142,7 @@ impl Drop for RawServer {
 
 /// One accepted connection.
 pub struct Conn {
-    stream: TcpStream,
+    stream: Box<dyn Io>,
     received: Vec<u8>,
     /// The how manieth of its server it is, from 0.
     pub number: usize,
@@ -178,7 +190,8 @@ impl Conn {
 
     /// Writes; a client that has gone does not mind.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.stream.write_all(bytes.as_ref()).is_ok()
+        let sent = self.stream.write_all(bytes.as_ref());
+        sent.and_then(|()| self.stream.flush()).is_ok()
     }
 
     /// Waits until the client ends the connection; whatever else it sends is dropped.

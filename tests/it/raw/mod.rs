@@ -257,6 +257,9 @@ impl Writer {
             let wrote = wrote.expect("the server takes no more bytes");
             rest = &rest[wrote.expect("writing fails")..];
         }
+        // A TLS client may still hold some of it.
+        let flushed = timeout(DEADLINE, self.half.flush()).await;
+        flushed.expect("the server takes no more bytes").unwrap();
     }
 
     /// As far as the server takes it: stops after 400 ms without progress, or

@@ -318,4 +318,63 @@ mod tests {
             assert!(!a.is_same_origin(&target(other)), "{other}");
         }
     }
+
+    #[test]
+    fn whatever_is_said_leads_to_a_server_or_is_an_error() {
+        use rand::prelude::*;
+        let seed: u64 = rand::random();
+        let mut random = StdRng::seed_from_u64(seed);
+        let parts = [
+            "http:",
+            "https:",
+            "ws:",
+            "//",
+            "/",
+            "..",
+            ".",
+            "?",
+            "#",
+            "[",
+            "]",
+            "::1",
+            "@",
+            ":",
+            "80",
+            "65536",
+            "%",
+            "%41",
+            " ",
+            "a",
+            "A.example",
+            "*",
+            "\u{e9}",
+            "\\",
+            "_",
+            "-",
+            "~",
+            "<",
+        ];
+        for _ in 0..20_000 {
+            let mut text = || {
+                let count = random.random_range(0..8);
+                let some = (0..count).map(|_| *parts.choose(&mut random).unwrap());
+                some.collect::<String>()
+            };
+            let (base, location) = (format!("http://{}", text()), text());
+            let Some(base) = base.parse().ok().and_then(|base| Target::new(&base).ok()) else {
+                continue;
+            };
+            let location = HeaderValue::from_bytes(location.as_bytes()).unwrap();
+            if let Ok(target) = base.join(&location) {
+                let uri = target.uri();
+                let seen = format!("seed {seed}: {base}, {location:?}: {uri}");
+                assert!(matches!(uri.scheme_str(), Some("http" | "https")), "{seen}");
+                assert!(uri.host().is_some_and(|host| !host.is_empty()), "{seen}");
+                assert!(uri.path().starts_with('/'), "{seen}");
+                assert_eq!(target.host(), uri.authority().unwrap().as_str(), "{seen}");
+                // What was made plain is so.
+                assert_eq!(Target::new(uri).unwrap().uri(), uri, "{seen}");
+            }
+        }
+    }
 }

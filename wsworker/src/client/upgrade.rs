@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -19,8 +20,9 @@ use super::target::Target;
 use super::{Inner, headers, plain};
 use crate::connection::Stream;
 use crate::error::{Error, Fault, Result};
-use crate::http::{Body, Response};
+use crate::http::{Body, Head, Response};
 use crate::protocol::handshake::Asked;
+use crate::socket::{Fetched, WebSocketEnd};
 
 type Connection = http1::Connection<TokioIo<Stream>, Body>;
 
@@ -32,6 +34,7 @@ pub(super) async fn open(
 ) -> Result<Response> {
     super::check_tls(target)?;
     let (request, asked) = prepare(client, target, request)?;
+    let head = Arc::new(Head::sent(&request, target.is_secure()));
     let stream = client.connector.connect(target.uri(), Speak::Http1).await;
     let stream = stream.map_err(|failure| failure.at(target))?;
     let limit = client.settings.handshake_timeout;
@@ -56,8 +59,16 @@ pub(super) async fn open(
     // A copy of the exact size: even empty, hyper's buffer keeps 8 KiB alive.
     let read = parts.read_buf.to_vec();
     let stream = parts.io.into_inner();
-    let _ = (stream, read, protocol);
-    Ok(plain::finish(client, target.clone(), response))
+    let end = WebSocketEnd::fetched(Fetched {
+        remote_addr: stream.peer_addr(),
+        stream,
+        read,
+        protocol,
+        request: head,
+        limits: client.settings.limits,
+    });
+    let response = plain::finish(client, target.clone(), response);
+    Ok(response.with_websocket(end))
 }
 
 /// The request as it goes out.

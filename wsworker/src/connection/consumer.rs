@@ -9,9 +9,10 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use super::handle::Handle;
 use super::turn::{self, Inbox};
 use crate::error::{Error, Result};
-use crate::protocol::close::CloseEvent;
+use crate::protocol::close::{CloseEvent, ClosePayload};
 
 /// What happens on a connection besides its messages: `Open` before them,
 /// `Close` last.
@@ -30,6 +31,45 @@ pub(crate) trait Consumer: Sized + Send + 'static {
 
     /// Hears anything else.
     fn event(self, event: Event) -> impl Future<Output = Turned<Self>> + Send + 'static;
+
+    /// Has it a say in how much is read? Then a turn brings one message, and it is
+    /// asked before each.
+    const RATIONS: bool = false;
+
+    /// May the next message be taken from the peer? While too much waits to be
+    /// sent it stays there, unless the consumer knows better. One that says no
+    /// for a reason of its own wakes the connection when that is over.
+    #[inline]
+    fn has_room(&self, handle: &Handle) -> bool {
+        !handle.is_over_half()
+    }
+
+    /// What a ping of our own carries, which asks a silent peer for a sign of life.
+    fn own_ping(&self) -> &[u8] {
+        &[]
+    }
+
+    /// The peer pinged. Gives whether that was seen to; else it is answered.
+    fn ping(&mut self, payload: &[u8]) -> bool {
+        let _ = payload;
+        false
+    }
+
+    /// The peer's pong to some ping.
+    fn pong(&mut self, payload: &[u8]) {
+        let _ = payload;
+    }
+
+    /// The peer's Close was read, and every message before it was told. Ready
+    /// when the Close may be answered: with this, or as it came.
+    fn poll_heard(
+        &mut self,
+        close: &CloseEvent,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<ClosePayload>> {
+        let _ = (close, cx);
+        Poll::Ready(None)
+    }
 }
 
 /// The consumer, and whether its turn went well.
@@ -61,38 +101,49 @@ impl<F: Future + Send + 'static> Hearing<F> {
         self.0.is_none()
     }
 
-    /// Hands over the message that lies in the inbox, in the turn that `begin` makes
-    /// if there is none yet.
+    /// Begins the turn that `begin` makes.
     #[inline]
-    pub(super) fn hear(&mut self, begin: impl FnOnce() -> F, cx: &mut Context<'_>) -> Heard<F> {
-        let place = self.0.get_or_insert_with(|| place(begin));
+    pub(super) fn begin(&mut self, begin: impl FnOnce() -> F) {
+        self.0 = Some(place(begin));
+    }
+
+    /// Hands over the message that lies in the inbox.
+    #[inline]
+    pub(super) fn hear(&mut self, cx: &mut Context<'_>) -> Heard<F> {
+        let place = self.0.as_mut().expect("a turn has begun");
         match place.as_mut().poll(cx) {
             Poll::Pending if turn::asks() => Heard::Handled,
-            Poll::Pending => {
-                turn::end_messages();
-                let place = self.0.take().expect("it was just polled");
-                Heard::Suspended(place)
-            }
-            Poll::Ready(output) => {
-                turn::end_messages();
-                if let Some(place) = self.0.take() {
-                    keep(place);
-                }
-                Heard::Over(output)
-            }
+            Poll::Pending => self.suspend(),
+            Poll::Ready(output) => self.over(output),
         }
     }
 
     /// Ends the turn, if there is one.
     #[inline]
-    pub(super) fn end(&mut self, cx: &mut Context<'_>) -> Option<F::Output> {
-        let mut place = self.0.take()?;
-        turn::end_messages();
-        let Poll::Ready(output) = place.as_mut().poll(cx) else {
-            unreachable!("a turn that waits for a message ends when there is none");
+    pub(super) fn end(&mut self, cx: &mut Context<'_>) -> Heard<F> {
+        let Some(place) = &mut self.0 else {
+            return Heard::Handled;
         };
-        keep(place);
-        Some(output)
+        turn::end_messages();
+        match place.as_mut().poll(cx) {
+            Poll::Pending => self.suspend(),
+            Poll::Ready(output) => self.over(output),
+        }
+    }
+
+    #[inline]
+    fn over(&mut self, output: F::Output) -> Heard<F> {
+        turn::end_messages();
+        if let Some(place) = self.0.take() {
+            keep(place);
+        }
+        Heard::Over(output)
+    }
+
+    #[cold]
+    fn suspend(&mut self) -> Heard<F> {
+        turn::end_messages();
+        Heard::Suspended(self.0.take().expect("it was just polled"))
     }
 }
 

@@ -8,32 +8,42 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
-use super::hub::{Hub, Limits};
+use super::hub::{Hub, Limits, Slow};
 use super::turn;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::protocol::close::ClosePayload;
 use crate::protocol::message::Message;
-use crate::wire::{Batch, OpCode};
+use crate::wire::{Batch, OpCode, Role};
 
-/// Shared by a connection's task and every `WebSocket` of it.
+/// Shared by a connection's task and every `WebSocket` of it. It may be there
+/// before its connection is: what is sent meanwhile waits in the queue.
 pub(crate) struct Handle {
     id: u64,
-    remote_addr: Option<SocketAddr>,
-    protocol: Option<Box<str>>,
-    hub: Arc<Hub>,
+    /// There once the connection is.
+    bound: OnceLock<Bound>,
+    /// The hub's, once there is one.
+    max_buffered: AtomicUsize,
     /// Bytes in the queue or being written; not those held in a turn.
     buffered: AtomicUsize,
     /// Somebody waits for room.
     awaited: AtomicBool,
     state: AtomicU8,
+    role: Role,
     queue: Mutex<Queue>,
+}
+
+/// What a handle learns when its connection begins.
+struct Bound {
+    hub: Arc<Hub>,
+    remote_addr: Option<SocketAddr>,
+    protocol: Option<Box<str>>,
     /// Around the callbacks, where somebody listens.
     span: Option<Box<tracing::Span>>,
 }
@@ -64,64 +74,112 @@ struct Waiting {
 }
 
 impl Handle {
-    pub(crate) fn new(
+    /// The handle of a connection that is yet to come.
+    pub(crate) fn new(role: Role) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            bound: OnceLock::new(),
+            max_buffered: AtomicUsize::new(Limits::default().max_buffered),
+            buffered: AtomicUsize::new(0),
+            awaited: AtomicBool::new(false),
+            state: AtomicU8::new(OPEN),
+            role,
+            queue: Mutex::default(),
+        })
+    }
+
+    /// The connection is there. Once.
+    pub(super) fn bind(
+        &self,
         hub: Arc<Hub>,
         remote_addr: Option<SocketAddr>,
         protocol: Option<Box<str>>,
-    ) -> Arc<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let span = tracing::info_span!("connection", id, remote_addr = ?remote_addr);
-        Arc::new(Self {
-            id,
-            span: (!span.is_disabled()).then(|| Box::new(span)),
+    ) {
+        let span = tracing::info_span!("connection", id = self.id, remote_addr = ?remote_addr);
+        let max_buffered = hub.limits.max_buffered;
+        let bound = Bound {
+            hub,
             remote_addr,
             protocol,
-            hub,
-            buffered: AtomicUsize::new(0),
-            awaited: AtomicBool::new(false),
-            state: AtomicU8::new(State::Open as u8),
-            queue: Mutex::default(),
-        })
+            span: (!span.is_disabled()).then(|| Box::new(span)),
+        };
+        let twice = self.bound.set(bound).is_err();
+        debug_assert!(!twice, "a handle has one connection");
+        self.max_buffered.store(max_buffered, Ordering::Relaxed);
+    }
+
+    /// Which side of the opening handshake the connection is.
+    pub(super) fn role(&self) -> Role {
+        self.role
     }
 
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
+    /// None too while there is no connection.
     pub(crate) fn remote_addr(&self) -> Option<SocketAddr> {
-        self.remote_addr
+        self.bound.get()?.remote_addr
     }
 
+    /// None too while there is no connection.
     pub(crate) fn protocol(&self) -> Option<&str> {
-        self.protocol.as_deref()
+        self.bound.get()?.protocol.as_deref()
     }
 
+    /// The process's while there is no connection.
     pub(crate) fn env(&self) -> &Env {
-        &self.hub.env
+        match self.bound.get() {
+            Some(bound) => &bound.hub.env,
+            None => Env::of_process(),
+        }
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.hub.limits
+    /// What a broadcast does with it while it is full.
+    pub(crate) fn slow(&self) -> Slow {
+        self.bound
+            .get()
+            .map_or_else(Slow::default, |b| b.hub.limits.slow)
     }
 
     #[inline]
     pub(super) fn enter_span(&self) -> Option<tracing::span::Entered<'_>> {
-        self.span.as_ref().map(|span| span.enter())
+        self.bound().span.as_ref().map(|span| span.enter())
     }
 
     #[inline]
     pub(super) fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+        &self.bound().hub
+    }
+
+    /// The Close of a server that is going away.
+    pub(super) fn closing(&self) -> Option<&ClosePayload> {
+        self.hub().closing()
+    }
+
+    #[inline]
+    fn bound(&self) -> &Bound {
+        self.bound.get().expect("a connection's handle is bound")
+    }
+
+    #[inline]
+    fn max_buffered(&self) -> usize {
+        self.max_buffered.load(Ordering::Relaxed)
     }
 
     #[inline]
     pub(crate) fn state(&self) -> State {
         match self.state.load(Ordering::Acquire) {
-            0 => State::Open,
-            1 => State::Closing,
+            OPEN => State::Open,
+            CLOSING => State::Closing,
             _ => State::Closed,
         }
+    }
+
+    /// Was the first Close this side's?
+    pub(super) fn closed_first(&self) -> bool {
+        matches!(self.state.load(Ordering::Acquire), CLOSING | CLOSED_FIRST)
     }
 
     /// Bytes that wait to be written.
@@ -140,7 +198,7 @@ impl Handle {
     /// Is so much waiting that nothing more should be read?
     #[inline]
     pub(super) fn is_over_half(&self) -> bool {
-        self.buffered() > self.hub.limits.max_buffered / 2
+        self.buffered() > self.max_buffered() / 2
     }
 
     /// Sends a message, now or at the end of the turn; never waits.
@@ -149,14 +207,14 @@ impl Handle {
         if self.state() != State::Open {
             return Err(Error::closed());
         }
-        let limit = self.hub.limits.max_buffered;
+        let limit = self.max_buffered();
         let held = turn::held(self, |held| {
             let batch = held?;
             if !self.is_drained() {
                 return None;
             }
             Some(if batch.len() < limit {
-                batch.push_message(message);
+                batch.push_message(self.role, message);
                 Ok(())
             } else {
                 Err(Error::full(batch.len(), limit))
@@ -167,7 +225,7 @@ impl Handle {
 
     #[cold]
     fn queue_message(&self, message: &Message) -> Result<()> {
-        let limit = self.hub.limits.max_buffered;
+        let limit = self.max_buffered();
         let mut queue = self.queue();
         // Asked again under the lock: a Close is the last frame.
         if self.state() != State::Open {
@@ -177,8 +235,22 @@ impl Handle {
         if buffered >= limit {
             return Err(Error::full(buffered, limit));
         }
-        self.enqueue(&mut queue, |batch| batch.push_waiting(message));
+        self.enqueue(&mut queue, |batch| batch.push_waiting(self.role, message));
         Ok(())
+    }
+
+    /// Sends what came on another connection. That one is not read while this one's
+    /// queue is over half full, so there is room.
+    pub(super) fn forward(&self, message: &Message) {
+        let mut queue = self.queue();
+        if self.state() != State::Open {
+            return;
+        }
+        let at_once = self.is_drained();
+        self.enqueue(&mut queue, |batch| match at_once {
+            true => batch.push_message(self.role, message),
+            false => batch.push_waiting(self.role, message),
+        });
     }
 
     /// Sends a ping or a pong. How many may wait is bounded by reading no more
@@ -196,7 +268,7 @@ impl Handle {
         let mut queue = self.queue();
         if self.state() == State::Open {
             self.push(&mut queue, OpCode::Close, payload.as_bytes());
-            self.set_state(State::Closing);
+            self.set_state(CLOSING);
             let waker = queue.waker.clone();
             drop(queue);
             self.wake_waiting();
@@ -207,11 +279,24 @@ impl Handle {
         }
     }
 
+    /// Answers what ends the connection with a Close, unless one was sent
+    /// already. Nothing can be sent from now on.
+    pub(super) fn answer(&self, payload: &ClosePayload) {
+        {
+            let mut queue = self.queue();
+            if self.state() == State::Open {
+                self.push(&mut queue, OpCode::Close, payload.as_bytes());
+            }
+            self.seal();
+        }
+        self.wake_waiting();
+    }
+
     /// Nothing can be sent from now on.
     pub(super) fn set_closed(&self) {
         {
             let _queue = self.queue();
-            self.set_state(State::Closed);
+            self.seal();
         }
         self.wake_waiting();
     }
@@ -230,7 +315,7 @@ impl Handle {
 
     /// What rings when there may be room; none if there is.
     fn awaits_room(&self, waited: &mut bool) -> Result<Option<OwnedNotified>> {
-        let limit = self.hub.limits.max_buffered;
+        let limit = self.max_buffered();
         let mut queue = self.queue();
         if self.state() != State::Open {
             return Err(Error::closed());
@@ -315,13 +400,13 @@ impl Handle {
     fn push(&self, queue: &mut Queue, opcode: OpCode, payload: &[u8]) {
         let held = turn::held(self, |held| match held {
             Some(batch) if self.is_drained() => {
-                batch.push(opcode, payload);
+                batch.push(self.role, opcode, payload);
                 true
             }
             _ => false,
         });
         if !held {
-            self.enqueue(queue, |batch| batch.push(opcode, payload));
+            self.enqueue(queue, |batch| batch.push(self.role, opcode, payload));
         }
     }
 
@@ -333,20 +418,34 @@ impl Handle {
         let buffered = self.buffered.fetch_add(added, Ordering::AcqRel);
         // Woken only when there was nothing to write: else it knows already. Its
         // own turn looks at the queue before it ends.
-        let own = turn::held(self, |held| held.is_some());
+        let own = turn::is_attended(self) || turn::held(self, |held| held.is_some());
         if let (0, false, Some(waker)) = (buffered, own, &queue.waker) {
             waker.wake_by_ref();
         }
     }
 
-    fn set_state(&self, state: State) {
-        self.state.store(state as u8, Ordering::Release);
+    /// Under the lock, so that a Close is the last frame.
+    fn seal(&self) {
+        let first = self.closed_first();
+        self.set_state(if first { CLOSED_FIRST } else { CLOSED });
+    }
+
+    fn set_state(&self, state: u8) {
+        self.state.store(state, Ordering::Release);
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+// `State`, and who closed.
+const OPEN: u8 = 0;
+/// This side sent a Close, before any came.
+const CLOSING: u8 = 1;
+const CLOSED: u8 = 2;
+/// Closed, and this side's Close was the first.
+const CLOSED_FIRST: u8 = 3;
 
 #[cfg(test)]
 mod tests;

@@ -1,19 +1,18 @@
-//! What the connections of one thread share: limits, surroundings, the clock
-//! and the list of the living. Does not accept or read anything.
+//! What many connections have in common: limits, surroundings, a clock.
+//! Does not accept or read anything.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::runtime;
 
+use super::clock::{Clock, ticks};
 use super::handle::Handle;
-use super::wheel::{Key, Wheel};
+use super::wheel::Key;
 use crate::env::Env;
 use crate::protocol::close::{CloseCode, ClosePayload};
 
-/// Limits of every connection of a server.
+/// Limits of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Bytes of a message.
@@ -28,6 +27,19 @@ pub(crate) struct Limits {
     pub(crate) frame_timeout: Duration,
     /// How long a Close may take to be answered, by either side.
     pub(crate) close_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_message: 1 << 20,
+            max_buffered: 1 << 20,
+            slow: Slow::Close,
+            idle_timeout: Duration::from_secs(120),
+            frame_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(5),
+        }
+    }
 }
 
 /// What a broadcast does with a socket whose queue is full.
@@ -47,32 +59,30 @@ pub(super) struct Times {
     pub(super) close: u32,
 }
 
-/// One for each thread of a server, or for each server in a user's runtime.
+/// One for each thread of a server, or for each server in a user's runtime; and
+/// one for each set of limits of the sockets outside servers.
 pub(crate) struct Hub {
     pub(super) limits: Limits,
     /// The limits' times.
     pub(super) times: Times,
     pub(super) env: Env,
-    epoch: Instant,
-    /// The same moment on the system's clock, which nobody pauses or advances.
-    real_epoch: std::time::Instant,
-    /// Ticks since `epoch`, as of the last beat, without those that were skipped.
-    now: AtomicU32,
-    /// Ticks since `real_epoch`, as of the last beat.
-    real_now: AtomicU32,
-    /// Ticks in which this thread did not run: in those it heard nobody, and it
-    /// must not take that for silence.
-    skipped: AtomicU32,
-    wheel: Mutex<Wheel<Arc<Handle>>>,
-    /// Rung when the first connection comes.
-    populated: Notify,
-    /// The Close that every connection gets from now on.
-    closing: OnceLock<ClosePayload>,
-    stopped: AtomicBool,
+    clock: Arc<Clock>,
 }
 
 impl Hub {
+    /// The hub of a server, with a clock of its own, so that a drain closes the
+    /// server's connections and no others. [`run`](Self::run) makes it beat.
     pub(crate) fn new(limits: Limits, env: Env) -> Arc<Self> {
+        Self::with(limits, env, Clock::new())
+    }
+
+    /// A hub for sockets outside any server, on that runtime. They share one
+    /// clock, whatever their limits.
+    pub(crate) fn on(runtime: &runtime::Handle, limits: Limits) -> Arc<Self> {
+        Self::with(limits, Env::of_process().clone(), Clock::on(runtime))
+    }
+
+    fn with(limits: Limits, env: Env, clock: Arc<Clock>) -> Arc<Self> {
         Arc::new(Self {
             times: Times {
                 // Two at least: one to ping, one to give up.
@@ -82,190 +92,52 @@ impl Hub {
             },
             limits,
             env,
-            epoch: Instant::now(),
-            real_epoch: std::time::Instant::now(),
-            now: AtomicU32::new(0),
-            real_now: AtomicU32::new(0),
-            skipped: AtomicU32::new(0),
-            wheel: Mutex::new(Wheel::new()),
-            populated: Notify::new(),
-            closing: OnceLock::new(),
-            stopped: AtomicBool::new(false),
+            clock,
         })
     }
 
-    /// Beats while there are connections. One for each hub, for its whole life.
+    /// Beats, for as long as the server may have connections.
     pub(crate) async fn run(self: Arc<Self>) {
-        loop {
-            if self.len() == 0 {
-                self.populated.notified().await;
-            }
-            let (before, real_before) = (self.now(), self.real_now());
-            sleep(TICK).await;
-            let took = self.clock().saturating_sub(before);
-            // A test that advances tokio's clock lets time pass; no thread stood still.
-            let really = self.real_now().saturating_sub(real_before);
-            let late = took.min(really).saturating_sub(LATE);
-            self.skipped.fetch_add(late, Ordering::Relaxed);
-            let now = self.clock();
-            self.wheel().advance(now, |handle| handle.wake());
-        }
+        self.clock.run().await;
     }
 
     /// Closes every connection, and those that come later, in the usual order:
     /// Close, answer, end.
     pub(crate) fn close_all(&self, code: CloseCode, reason: &str) {
-        let closing = self.closing.get_or_init(|| ClosePayload::cut(code, reason));
-        for handle in self.handles() {
-            handle.close(closing);
-        }
+        self.clock.close_all(code, reason);
     }
 
     /// Drops every connection: their consumers hear 1006.
     pub(crate) fn stop(&self) {
-        self.stopped.store(true, Ordering::Release);
-        for handle in self.handles() {
-            handle.wake();
-        }
+        self.clock.stop();
     }
 
     /// The Close of a server that is going away.
     pub(super) fn closing(&self) -> Option<&ClosePayload> {
-        self.closing.get()
+        self.clock.closing()
     }
 
     #[inline]
     pub(super) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
-    }
-
-    /// How many connections live.
-    pub(crate) fn len(&self) -> usize {
-        self.wheel().len()
+        self.clock.is_stopped()
     }
 
     /// The tick of the last beat: a load, not a look at the clock.
     #[inline]
     pub(super) fn now(&self) -> u32 {
-        self.now.load(Ordering::Relaxed)
+        self.clock.now()
     }
 
+    /// Enters a connection. Inside the runtime that will drive it.
     pub(super) fn insert(&self, handle: Arc<Handle>) -> Key {
-        let mut wheel = self.wheel();
-        if wheel.len() == 0 {
-            // Nothing beat while nobody lived.
-            let now = self.clock();
-            wheel.advance(now, |_| {});
-            self.populated.notify_one();
-        }
-        wheel.insert(handle)
+        self.clock.insert(handle)
     }
 
     pub(super) fn set(&self, key: Key, due: u32) {
-        self.wheel().set(key, due);
+        self.clock.set(key, due);
     }
 
     pub(super) fn remove(&self, key: Key) {
-        let removed = self.wheel().remove(key);
-        // Dropped outside the lock: it may be the last handle.
-        drop(removed);
-    }
-
-    fn handles(&self) -> Vec<Arc<Handle>> {
-        self.wheel().iter().cloned().collect()
-    }
-
-    /// Looks at the clocks, for `now` and `real_now` to show.
-    fn clock(&self) -> u32 {
-        let now = ticks_since(self.epoch.elapsed()) - self.skipped.load(Ordering::Relaxed);
-        self.now.store(now, Ordering::Relaxed);
-        let real = ticks_since(self.real_epoch.elapsed());
-        self.real_now.store(real, Ordering::Relaxed);
-        now
-    }
-
-    fn real_now(&self) -> u32 {
-        self.real_now.load(Ordering::Relaxed)
-    }
-
-    fn wheel(&self) -> MutexGuard<'_, Wheel<Arc<Handle>>> {
-        self.wheel.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whole ticks in `time`, at least one unless it is zero.
-fn ticks(time: Duration) -> u32 {
-    let ticks = time.as_millis().div_ceil(TICK.as_millis());
-    // A year is as good as ever, and leaves room to add.
-    u32::try_from(ticks).map_or(u32::MAX / 4, |ticks| ticks.min(u32::MAX / 4))
-}
-
-/// Ticks that are over after `time`.
-fn ticks_since(time: Duration) -> u32 {
-    let ticks = time.as_millis() / TICK.as_millis();
-    // Three years, with room to add: a clock that stops is better than one that
-    // turns over.
-    u32::try_from(ticks).map_or(u32::MAX / 2, |ticks| ticks.min(u32::MAX / 2))
-}
-
-/// Ticks that a beat may take; more were a stall.
-const LATE: u32 = 3;
-
-/// How exact deadlines are.
-const TICK: Duration = Duration::from_millis(50);
-
-#[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, duplex};
-    use tokio::time::advance;
-
-    use super::super::{Connection, Consumer, Event, Inbox, Turned};
-    use super::*;
-
-    const IDLE: Duration = Duration::from_secs(2);
-
-    fn hub() -> Arc<Hub> {
-        let limits = Limits {
-            max_message: 1024,
-            max_buffered: 1024,
-            slow: Slow::Close,
-            idle_timeout: IDLE,
-            frame_timeout: IDLE,
-            close_timeout: IDLE,
-        };
-        Hub::new(limits, Env::default())
-    }
-
-    /// Hears nothing.
-    struct Deaf;
-
-    impl Consumer for Deaf {
-        async fn messages(self, mut inbox: Inbox) -> Turned<Self> {
-            while inbox.next().await.is_some() {}
-            (self, Ok(()))
-        }
-
-        async fn event(self, _event: Event) -> Turned<Self> {
-            (self, Ok(()))
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_silent_peer_is_gone_when_tokios_clock_jumps_past_its_time() {
-        let hub = hub();
-        let beats = tokio::spawn(hub.clone().run());
-        let (mut peer, stream) = duplex(1024);
-        let handle = Handle::new(hub.clone(), None, None);
-        let connection = Connection::new(stream, Vec::new(), handle, Deaf, None);
-        let connection = tokio::spawn(connection);
-        sleep(TICK).await;
-        let begun = Instant::now();
-        advance(IDLE).await;
-        connection.await.unwrap();
-        // Maybe a ping, and the end.
-        peer.read_to_end(&mut Vec::new()).await.unwrap();
-        let took = begun.elapsed();
-        assert!(took <= IDLE + TICK * 2, "{took:?}");
-        beats.abort();
+        self.clock.remove(key);
     }
 }

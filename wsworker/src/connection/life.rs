@@ -42,6 +42,8 @@ struct End {
     linger: bool,
     /// The peer will neither send nor answer.
     parted: bool,
+    /// The peer's Close came.
+    clean: bool,
 }
 
 impl Life {
@@ -76,6 +78,7 @@ impl Life {
         self.decide(End {
             reply,
             close: Some(close),
+            clean: true,
             ..End::default()
         });
         self.end_after_messages(deadline);
@@ -97,7 +100,7 @@ impl Life {
             }),
             error: Some(error),
             linger: true,
-            parted: false,
+            ..End::default()
         });
         self.end_after_messages(deadline);
     }
@@ -129,13 +132,25 @@ impl Life {
                         reason: String::new(),
                         was_clean: false,
                     }),
-                    error: None,
                     linger: true,
-                    parted: false,
+                    ..End::default()
                 });
                 self.enter(Phase::Ending, deadline);
             }
             _ => {}
+        }
+    }
+
+    /// The peer's Close, if that is what ends it, until the consumer has heard it.
+    pub(super) fn peers_close(&self) -> Option<&CloseEvent> {
+        let close = self.end.as_ref()?.close.as_ref();
+        close.filter(|close| close.was_clean)
+    }
+
+    /// Changes what answers the peer's Close.
+    pub(super) fn answer_with(&mut self, reply: ClosePayload) {
+        if let Some(end) = &mut self.end {
+            end.reply = Some(reply);
         }
     }
 
@@ -166,9 +181,14 @@ impl Life {
         self.end.as_ref().is_some_and(|end| end.parted)
     }
 
-    /// Everything was written, and the sending side is shut.
-    pub(super) fn flushed(&mut self) {
-        let linger = self.end.as_ref().is_some_and(|end| end.linger);
+    /// Did the peer's Close come?
+    pub(super) fn is_clean(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.clean)
+    }
+
+    /// Everything was written, and whatever this side has to shut is shut.
+    pub(super) fn flushed(&mut self, linger: bool) {
+        let linger = linger || self.end.as_ref().is_some_and(|end| end.linger);
         self.phase = if linger {
             Phase::Lingering
         } else {

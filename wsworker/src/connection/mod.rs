@@ -3,25 +3,40 @@
 //! tells its consumer what happened.
 //!
 //! `task` drives everything with one `poll`; `life` says how it ends; `handle`
-//! and `turn` are the way out; `consumer` is who listens; `hub` and `wheel` are
-//! what a thread's connections share.
+//! and `turn` are the way out; `consumer` is who listens; `hub`, `clock` and
+//! `wheel` are what many connections share; `begin` brings all of it together.
+//!
+//! `end` is a socket that nobody has accepted; `pair` two that are each other's
+//! peer, `held` what waits for one of them, `relay` two connections joined.
 
+mod begin;
+mod clock;
 mod consumer;
+mod end;
 mod handle;
+mod held;
 mod hub;
 mod life;
+mod mailbox;
+mod pair;
+mod relay;
 mod stream;
 mod task;
 mod turn;
 mod wheel;
 
+pub(crate) use begin::{Opener, Opening, Upgraded};
 pub(crate) use consumer::{Consumer, Event, Turned};
+pub(crate) use end::End;
 pub(crate) use handle::Handle;
 pub use handle::State;
 pub use hub::Slow;
 pub(crate) use hub::{Hub, Limits};
+pub use mailbox::Event as SocketEvent;
+pub(crate) use mailbox::{Collector, Mailbox};
 pub(crate) use stream::Stream;
 #[cfg(feature = "tls")]
 pub(crate) use stream::TlsStream;
-pub(crate) use task::{Connection, Upgraded};
 pub(crate) use turn::Inbox;
+
+pub(crate) use crate::wire::Role;

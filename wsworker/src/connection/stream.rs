@@ -5,10 +5,12 @@
 mod tls;
 
 use std::io::{self, IoSlice};
+#[cfg(feature = "client")]
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -16,7 +18,8 @@ use tokio::net::UnixStream;
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::TlsStream;
 
-/// A TCP, TLS or Unix stream. One type, so that the server is compiled once.
+/// A TCP, TLS or Unix stream, or one within the process. One type, so that the
+/// server is compiled once.
 ///
 /// After a write that was `Pending`, the next one must begin with the same bytes.
 #[derive(Debug)]
@@ -27,6 +30,32 @@ pub(crate) enum Stream {
     Tls(Box<TlsStream>),
     #[cfg(unix)]
     Unix(UnixStream),
+    Memory(DuplexStream),
+}
+
+impl Stream {
+    /// Whom it leads to, where that has an address.
+    #[cfg(feature = "client")]
+    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.peer_addr(),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+            Self::Memory(_) => None,
+        }
+    }
+
+    /// Does shutting it down tell the peer more than closing it would?
+    /// RFC 8446 §6.1: each side sends a close_notify, also as the second.
+    #[inline]
+    pub(super) fn says_goodbye(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return matches!(self, Self::Tls(_));
+        #[cfg(not(feature = "tls"))]
+        false
+    }
 }
 
 macro_rules! forward {
@@ -43,6 +72,10 @@ macro_rules! forward {
             }
             #[cfg(unix)]
             Stream::Unix(stream) => {
+                let $stream = Pin::new(stream);
+                $call
+            }
+            Stream::Memory(stream) => {
                 let $stream = Pin::new(stream);
                 $call
             }

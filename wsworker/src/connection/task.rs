@@ -6,49 +6,39 @@
 //! when it has nothing under way, so that an idle one is a socket and this task.
 
 mod deliver;
+mod hold;
 mod read;
 mod time;
 mod write;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::ops::Deref;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::yield_now;
 
+pub(super) use self::deliver::charge;
+pub(super) use self::read::READ_AHEAD;
 use self::read::Step;
 use super::consumer::{Consumer, Event, Suspended, Turned};
 use super::handle::Handle;
-use super::hub::Hub;
-use super::life::Life;
+use super::life::{Life, Phase};
 use super::stream::Stream;
 use super::turn::Turn;
 use super::wheel::Key;
 use crate::error::Error;
 use crate::protocol::message::Message;
-use crate::wire::{Batch, Chunk, Reader};
-
-/// What the opening handshake leaves for the connection.
-pub(crate) struct Upgraded {
-    pub(crate) stream: Stream,
-    /// Bytes that came after the handshake.
-    pub(crate) read: Vec<u8>,
-    pub(crate) hub: Arc<Hub>,
-    pub(crate) remote_addr: Option<SocketAddr>,
-    /// Dropped when the connection ends: it counts the server's connections.
-    pub(crate) guard: Option<Box<dyn Send>>,
-}
+use crate::wire::{Batch, Chunk, Reader, Role};
 
 /// One connection: a future that ends with it.
-pub(crate) struct Connection<C: Consumer, S = Stream> {
-    handle: Arc<Handle>,
+pub(crate) struct Connection<C: Consumer> {
+    handle: Entered,
     // Reading.
-    stream: Option<S>,
+    stream: Option<Stream>,
     reader: Reader,
     // The consumer.
     consumer: Listening<C>,
@@ -56,14 +46,19 @@ pub(crate) struct Connection<C: Consumer, S = Stream> {
     // Whatever is under way; none while idle.
     awake: Option<Box<Awake>>,
     // Time, in ticks.
-    timer: Key,
     armed: u32,
     last_byte: u32,
     pinged: bool,
     /// We stopped reading, so the peer's silence does not count.
     stopped: bool,
     begun: bool,
-    _guard: Option<Box<dyn Send>>,
+    guard: Option<Box<dyn Send + Sync>>,
+}
+
+/// A connection's handle, in its hub's list for as long as this lives.
+struct Entered {
+    handle: Arc<Handle>,
+    timer: Key,
 }
 
 enum Listening<C> {
@@ -107,35 +102,34 @@ struct Awake {
     frame_bytes: usize,
 }
 
-impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
-    /// A connection over `stream`, of which `read` has come already.
-    pub(crate) fn new(
-        stream: S,
-        read: Vec<u8>,
+impl<C: Consumer> Connection<C> {
+    /// A connection over `stream`, of which `read` has come already. Its handle
+    /// is bound; this is inside the runtime that will drive it.
+    pub(super) fn new(
+        stream: Stream,
+        read: &[u8],
         handle: Arc<Handle>,
         consumer: C,
-        guard: Option<Box<dyn Send>>,
+        guard: Option<Box<dyn Send + Sync>>,
     ) -> Self {
-        let hub = handle.hub();
-        let timer = hub.insert(handle.clone());
+        let handle = Entered::new(handle);
         let mut connection = Self {
-            last_byte: hub.now(),
+            last_byte: handle.hub().now(),
+            reader: Reader::new(handle.role() == Role::Server),
             handle,
             stream: Some(stream),
-            reader: Reader::new(true),
             consumer: Listening::Idle(consumer),
             life: Life::new(),
             awake: None,
-            timer,
             armed: u32::MAX,
             pinged: false,
             stopped: false,
             begun: false,
-            _guard: guard,
+            guard,
         };
         if !read.is_empty() {
             let awake = connection.awake();
-            awake.unparsed = Chunk::from(&read[..]);
+            awake.unparsed = Chunk::from(read);
             awake.stashed = true;
         }
         connection
@@ -146,7 +140,9 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         if !self.begun {
             self.begun = true;
             self.handle.set_waker(cx.waker().clone());
-            self.deliver(Event::Open, Outcome::Counts, cx);
+            if matches!(self.consumer, Listening::Idle(_)) {
+                self.deliver(Event::Open, Outcome::Counts, cx);
+            }
             if let Some(closing) = self.handle.hub().closing() {
                 self.handle.close(closing);
             }
@@ -171,7 +167,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             if share.is_spent() {
                 break;
             }
-            let roomier = starved && !self.handle.is_over_half();
+            let roomier = starved && self.has_room();
             if step == Step::Wait && self.life.phase() == phase && !roomier {
                 self.park();
                 return Poll::Pending;
@@ -183,6 +179,15 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         self.park();
         let _ = pin!(yield_now()).poll(cx);
         Poll::Pending
+    }
+
+    /// Has something come up that its own poll saw to no more: frames from
+    /// another's turn, or room for the next message?
+    pub(super) fn is_behind(&self) -> bool {
+        let blocked = self.awake.as_ref().is_some_and(|a| a.writing.is_some());
+        let unwritten = !blocked && !self.handle.is_drained();
+        let reads = matches!(self.life.phase(), Phase::Open | Phase::Closing);
+        unwritten || (reads && self.stopped && self.may_take())
     }
 
     fn awake(&mut self) -> &mut Awake {
@@ -200,7 +205,7 @@ impl Awake {
     }
 }
 
-impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Future for Connection<C, S> {
+impl<C: Consumer> Future for Connection<C> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -209,9 +214,25 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Future for Connection<C, S>
 }
 
 // Nothing is pinned in place: turns live in boxes of their own.
-impl<C: Consumer, S> Unpin for Connection<C, S> {}
+impl<C: Consumer> Unpin for Connection<C> {}
 
-impl<C: Consumer, S> Drop for Connection<C, S> {
+impl Entered {
+    fn new(handle: Arc<Handle>) -> Self {
+        let timer = handle.hub().insert(handle.clone());
+        Self { handle, timer }
+    }
+}
+
+impl Deref for Entered {
+    type Target = Handle;
+
+    #[inline]
+    fn deref(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for Entered {
     fn drop(&mut self) {
         self.handle.end();
         self.handle.hub().remove(self.timer);

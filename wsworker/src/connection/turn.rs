@@ -4,7 +4,7 @@
 //! leave in one write.
 //! Does not know sends from elsewhere; `handle` decides which way a frame goes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -233,6 +233,28 @@ pub(super) fn held<R>(handle: &Handle, f: impl FnOnce(Option<&mut Batch>) -> R) 
     })
 }
 
+/// While it lives, this thread's poll looks at the queue of one more handle before
+/// it ends, so that nobody need be woken for it.
+pub(super) struct Attended {
+    before: usize,
+}
+
+pub(super) fn attend(handle: &Handle) -> Attended {
+    Attended {
+        before: ATTENDED.replace(address(handle)),
+    }
+}
+
+impl Drop for Attended {
+    fn drop(&mut self) {
+        ATTENDED.set(self.before);
+    }
+}
+
+pub(super) fn is_attended(handle: &Handle) -> bool {
+    ATTENDED.get() == address(handle)
+}
+
 #[inline]
 fn address(handle: &Handle) -> usize {
     std::ptr::from_ref(handle).addr()
@@ -240,4 +262,5 @@ fn address(handle: &Handle) -> usize {
 
 thread_local! {
     static CURRENT: RefCell<Current> = RefCell::new(Current::of(0));
+    static ATTENDED: Cell<usize> = const { Cell::new(0) };
 }

@@ -58,7 +58,8 @@ impl Body {
     /// before it is on its way.
     ///
     /// An error of the stream aborts what is being sent, so that the receiver
-    /// does not take a part for the whole: a response ends with its connection.
+    /// does not take a part for the whole: a response ends with its connection
+    /// (which a client of HTTP/1.0 cannot tell from its end).
     ///
     /// ```
     /// # use wsworker::Body;

@@ -47,8 +47,8 @@ impl Response {
     /// call adds one.
     ///
     /// ```
-    /// use cookie::{Cookie, SameSite};
     /// use wsworker::Response;
+    /// use wsworker::cookie::{Cookie, SameSite};
     ///
     /// let session = Cookie::build(("session", "7f3a"))
     ///     .path("/")

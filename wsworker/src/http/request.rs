@@ -43,6 +43,35 @@ pub(crate) struct Head {
     pub(crate) protocols: Arc<[Box<str>]>,
 }
 
+impl Head {
+    /// Of a request that goes out.
+    #[cfg(feature = "client")]
+    pub(crate) fn sent(request: &http::Request<Body>, secure: bool) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            headers: request.headers().clone(),
+            secure,
+            ..Self::bare()
+        }
+    }
+
+    /// Of a connection that no request opened.
+    pub(crate) fn bare() -> Self {
+        Self {
+            method: Method::GET,
+            uri: Uri::from_static("/"),
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            extensions: Extensions::new(),
+            remote_addr: None,
+            secure: false,
+            protocols: Arc::new([]),
+        }
+    }
+}
+
 impl Request {
     /// The method.
     pub fn method(&self) -> &Method {
@@ -129,6 +158,10 @@ impl Request {
             Some(fault) => Err(fault),
             None => Ok(self.into()),
         }
+    }
+
+    pub(crate) fn shared_head(&self) -> &Arc<Head> {
+        &self.head
     }
 
     pub(crate) fn of(head: Arc<Head>, body: Body) -> Self {

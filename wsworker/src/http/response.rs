@@ -1,7 +1,11 @@
 //! A response: the one that a worker's `fetch` gives, and the one that another server gave.
 //! Does not make a 101: only an `Upgrade` can.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -13,9 +17,11 @@ use serde::Serialize;
 
 use super::body::Body;
 use super::builder::header;
-use super::upgrade::Accepted;
+use super::request::Head;
+use super::upgrade::{Accepted, Upgrade};
 use super::url;
 use crate::error::{Error, Result};
+use crate::socket::WebSocketEnd;
 
 /// An HTTP response: what [`Worker::fetch`](crate::Worker::fetch) gives, and what
 /// another server answers. [`ReadBody`](crate::ReadBody) reads the body of one.
@@ -28,6 +34,8 @@ use crate::error::{Error, Result};
 pub struct Response {
     response: http::Response<Body>,
     accepted: Option<Accepted>,
+    /// The connection that another server opened with this response.
+    websocket: Option<WebSocketEnd>,
     /// Not made here: its headers may say what is not so.
     foreign: bool,
 }
@@ -187,6 +195,40 @@ impl Response {
         Ok(self)
     }
 
+    /// The WebSocket that the server opened with this response: only a fetched 101
+    /// has one, after its handshake was checked (RFC 6455 §4.1).
+    #[cfg(feature = "client")]
+    pub fn websocket(&self) -> Option<&WebSocketEnd> {
+        self.websocket.as_ref()
+    }
+
+    /// Takes the WebSocket out, to be accepted.
+    ///
+    /// Returned from [`Worker::fetch`](crate::Worker::fetch) instead, the response
+    /// joins the caller's client with that server.
+    ///
+    /// ```no_run
+    /// # use wsworker::prelude::*;
+    /// # async fn f() -> Result<()> {
+    /// let response = wsworker::fetch("ws://example.com/feed").await?;
+    /// let mut events = response.into_websocket()?.accept();
+    /// events.send("hello")?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`is_handshake`](crate::Error::is_handshake): the server didn't accept the
+    /// WebSocket. The error says what it answered.
+    #[cfg(feature = "client")]
+    pub fn into_websocket(self) -> Result<WebSocketEnd> {
+        let status = self.status();
+        self.websocket.ok_or_else(|| {
+            Error::handshake(format!(
+                "server didn't accept WebSocket, it answered {status}"
+            ))
+        })
+    }
+
     /// The response that an error stands for, if it stands for one: its status
     /// and headers, its message as the text.
     pub(crate) fn rejection(error: &Error) -> Option<Self> {
@@ -205,6 +247,7 @@ impl Response {
         Self {
             response,
             accepted: None,
+            websocket: None,
             foreign: true,
         }
     }
@@ -217,10 +260,46 @@ impl Response {
         (self.response, self.accepted)
     }
 
+    /// With the connection that it opened.
+    #[cfg(feature = "client")]
+    pub(crate) fn with_websocket(mut self, websocket: WebSocketEnd) -> Self {
+        self.websocket = Some(websocket);
+        self
+    }
+
+    /// The response as the answer to this request: if another server opened a
+    /// WebSocket with it, a 101 of our own that joins the two.
+    ///
+    /// # Errors
+    /// The request asks for no WebSocket, or for a bad one; or the other server
+    /// chose a subprotocol that this client did not offer.
+    pub(crate) fn answering(mut self, request: &Arc<Head>) -> Result<Self> {
+        let Some(websocket) = self.websocket.take() else {
+            return Ok(self);
+        };
+        let upgrade = Upgrade::new(request)?;
+        let upgrade = match websocket.protocol() {
+            Some(protocol) => upgrade.protocol(protocol)?,
+            None => upgrade.without_protocol(),
+        };
+        let mut response = upgrade.respond(websocket);
+        let headers = std::mem::take(self.headers_mut());
+        let mut name = None;
+        for (next, value) in headers {
+            // Of the same name as the one before, if it has none.
+            name = next.or(name);
+            if let Some(name) = name.clone().filter(|name| !response.is_reserved(name)) {
+                response.headers_mut().append(name, value);
+            }
+        }
+        Ok(response)
+    }
+
     pub(super) fn accepted(response: http::Response<Body>, accepted: Accepted) -> Self {
         Self {
             response,
             accepted: Some(accepted),
+            websocket: None,
             foreign: false,
         }
     }
@@ -242,6 +321,7 @@ impl Response {
         Self {
             response,
             accepted: None,
+            websocket: None,
             foreign: false,
         }
     }
@@ -264,6 +344,10 @@ impl Response {
         // One of an empty body may answer HEAD; to anything else hyper says 0.
         if one.and_then(number).is_none() || length.is_some_and(|length| length > 0) {
             headers.remove(CONTENT_LENGTH);
+        }
+        // RFC 9110 §7.8: whoever says what to upgrade to names it in `Connection`.
+        if headers.contains_key(UPGRADE) {
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         }
     }
 }
@@ -294,141 +378,3 @@ fn number(value: &HeaderValue) -> Option<u64> {
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::http::{Head, Request};
-
-    fn upgrade() -> crate::http::Upgrade {
-        let headers = [
-            ("upgrade", "websocket"),
-            ("connection", "upgrade"),
-            ("sec-websocket-version", "13"),
-            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-            ("sec-websocket-protocol", "v1, v2, v3"),
-        ];
-        let pairs = headers.map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v)));
-        let head = Head {
-            method: http::Method::GET,
-            uri: "/room?x=1".parse().unwrap(),
-            version: http::Version::HTTP_11,
-            headers: pairs.into_iter().collect(),
-            extensions: http::Extensions::new(),
-            remote_addr: None,
-            secure: false,
-            protocols: Arc::new(["v2".into(), "v1".into()]),
-        };
-        Request::of(Arc::new(head), Body::empty())
-            .upgrade()
-            .unwrap()
-    }
-
-    #[test]
-    fn a_101_has_its_four_headers_and_keeps_them() {
-        let mut response = upgrade().accept();
-        let before = response.headers().clone();
-        assert_eq!(response.status(), 101);
-        assert_eq!(before["sec-websocket-protocol"], "v2");
-        assert_eq!(
-            before["sec-websocket-accept"],
-            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-        );
-        for name in [
-            "Connection",
-            "upgrade",
-            "Sec-WebSocket-Extensions",
-            "Content-Length",
-        ] {
-            response = response.header(name, "x");
-        }
-        assert_eq!(*response.headers(), before);
-        assert_eq!(
-            response.header("set-cookie", "a=b").headers().len(),
-            before.len() + 1
-        );
-    }
-
-    #[test]
-    fn only_an_offered_protocol_can_be_chosen() {
-        let chosen = upgrade().protocol("v3").unwrap().accept();
-        assert_eq!(chosen.headers()["sec-websocket-protocol"], "v3");
-        let error = upgrade().protocol("v4").unwrap_err();
-        assert!(error.is_invalid());
-        assert!(error.to_string().contains("'v4'"));
-    }
-
-    #[test]
-    fn a_101_stays_one() {
-        assert!(upgrade().accept().with_status(200).is_err());
-        let response = upgrade().accept().with_body("frames?");
-        assert_eq!(response.into_body().length(), Some(0));
-    }
-
-    #[test]
-    fn values_are_json() {
-        let response = Response::json(&("é", 1)).unwrap();
-        assert_eq!(
-            response.header_str("Content-Type"),
-            Some("application/json")
-        );
-        assert_eq!(response.status(), 200);
-        let keys = std::collections::HashMap::from([((1, 2), 3)]);
-        assert!(Response::json(&keys).is_err());
-    }
-
-    #[test]
-    fn a_redirect_has_a_status_that_does() {
-        let response = Response::redirect("/a b?q=é", 303).unwrap();
-        assert_eq!(response.status(), 303);
-        assert_eq!(response.headers()["location"], "/a%20b?q=%C3%A9");
-        assert!(Response::redirect("/", 200).unwrap_err().is_invalid());
-        let split = Response::redirect("/\r\nset-cookie: a=b", 302).unwrap();
-        assert_eq!(split.headers()["location"], "/%0D%0Aset-cookie:%20a=b");
-    }
-
-    #[test]
-    fn a_length_can_be_said_only_where_it_is_not_known() {
-        let known = Response::text("four").header("content-length", "5");
-        assert!(known.headers().get("content-length").is_none());
-        let unknown = Response::stream(Body::new(Unknown));
-        let unknown = unknown.header("content-length", "5");
-        assert_eq!(unknown.headers()["content-length"], "5");
-        for value in ["", "+5", "five", "-1"] {
-            let unknown = Response::stream(Body::new(Unknown));
-            assert!(unknown.try_header("content-length", value).is_err());
-        }
-    }
-
-    /// A body without a length.
-    struct Unknown;
-
-    impl http_body::Body for Unknown {
-        type Data = Bytes;
-        type Error = Error;
-
-        fn poll_frame(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>>>> {
-            std::task::Poll::Ready(None)
-        }
-    }
-
-    #[test]
-    fn only_final_statuses_can_be_given() {
-        for status in [0, 100, 101, 199, 600, 999] {
-            assert!(Response::new(status).is_err(), "{status}");
-        }
-        assert_eq!(Response::error("no", 404).unwrap().status(), 404);
-    }
-
-    #[test]
-    fn a_bad_header_is_an_error_that_does_not_show_its_value() {
-        assert!(Response::text("").try_header("a b", "x").is_err());
-        let error = Response::text("").try_header("x", "secret\n").unwrap_err();
-        assert!(!error.to_string().contains("secret"));
-    }
-}

@@ -12,10 +12,11 @@ use super::request::Head;
 use super::response::Response;
 use crate::error::{Error, Result};
 use crate::protocol::handshake;
+use crate::socket::WebSocketEnd;
 
-/// A request for a WebSocket that was found valid; [`accept`](Self::accept) answers it.
-/// Dropped without that, it does nothing.
-#[must_use = "the WebSocket opens only if `accept()` is returned from `fetch`"]
+/// A request for a WebSocket that was found valid; [`accept`](Self::accept) or
+/// [`respond`](Self::respond) answers it. Dropped without that, it does nothing.
+#[must_use = "the WebSocket opens only if the response of `accept()` or `respond()` is returned from `fetch`"]
 pub struct Upgrade {
     head: Arc<Head>,
     accept: HeaderValue,
@@ -26,6 +27,8 @@ pub struct Upgrade {
 pub(crate) struct Accepted {
     pub(crate) request: Arc<Head>,
     pub(crate) protocol: Option<Box<str>>,
+    /// The end whose other side the client becomes; if none, the worker gets the events.
+    pub(crate) end: Option<WebSocketEnd>,
 }
 
 impl Upgrade {
@@ -61,6 +64,12 @@ impl Upgrade {
         Ok(self)
     }
 
+    /// Chooses none, whatever the settings say.
+    pub(super) fn without_protocol(mut self) -> Self {
+        self.protocol = None;
+        self
+    }
+
     /// The subprotocols that the client offers, in its order of preference.
     pub fn protocols(&self) -> Vec<&str> {
         handshake::offered(&self.head.headers).expect("`new` has checked the offers")
@@ -69,6 +78,38 @@ impl Upgrade {
     /// The 101 response. Returned from `fetch` it opens the WebSocket, and the
     /// worker's callbacks get its events.
     pub fn accept(self) -> Response {
+        self.answer(None)
+    }
+
+    /// The 101 response, with an end of a [`WebSocketPair`](crate::WebSocketPair)
+    /// for the client: returned from `fetch`, whoever accepted the other end talks
+    /// to the client, before or after. The worker's callbacks hear nothing of it.
+    ///
+    /// What the other end sent already goes out behind the 101. If the client
+    /// does not wait for the response, the other end hears a close with 1006; if
+    /// the response is dropped, one with 1011.
+    ///
+    /// ```
+    /// # use wsworker::prelude::*;
+    /// # use wsworker::{Event, WebSocketPair};
+    /// # async fn fetch(req: Request) -> Result<Response> {
+    /// let upgrade = req.upgrade()?;
+    /// let (client, server) = WebSocketPair::new();
+    /// let mut events = server.accept();
+    /// tokio::spawn(async move {
+    ///     while let Some(Event::Message(message)) = events.next().await {
+    ///         events.send(message)?;
+    ///     }
+    ///     Ok::<_, Error>(())
+    /// });
+    /// Ok(upgrade.respond(client))
+    /// # }
+    /// ```
+    pub fn respond(self, client: WebSocketEnd) -> Response {
+        self.answer(Some(client))
+    }
+
+    fn answer(self, mut end: Option<WebSocketEnd>) -> Response {
         let mut response = http::Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
@@ -79,10 +120,14 @@ impl Upgrade {
         if let Some(protocol) = &self.protocol {
             let value = HeaderValue::from_str(protocol).expect("an offered protocol is a token");
             headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
+            if let Some(end) = &mut end {
+                end.agree(protocol);
+            }
         }
         let accepted = Accepted {
             request: self.head,
             protocol: self.protocol,
+            end,
         };
         Response::accepted(response, accepted)
     }

@@ -10,9 +10,10 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::address::Listener;
+use super::conn;
 use super::thread::Thread;
-use super::{conn, log};
 use crate::connection::Stream;
+use crate::log;
 
 /// Accepts on one listener for ever. Dropped, it closes the listener.
 pub(super) struct Acceptor {
@@ -130,6 +131,8 @@ impl Detached {
             Stream::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
             #[cfg(unix)]
             Stream::Unix(stream) => Self::Unix(stream.into_std()?),
+            // It knows no poller; and nobody accepts one.
+            Stream::Memory(_) => return Err(io::ErrorKind::Unsupported.into()),
         })
     }
 

@@ -33,11 +33,16 @@ pub(super) async fn answer(
         Ok(checked) => checked,
         Err(error) => return rejection(&error),
     };
+    // A Unix socket has no TLS.
+    let tls = || site.is_secure() && conn.peer.is_some();
     let head = Arc::new(Head {
         method: parts.method,
         uri: parts.uri,
         version: parts.version,
-        secure: site.proxies.secure(conn.peer, &parts.headers),
+        secure: site
+            .proxies
+            .secure(conn.peer, &parts.headers)
+            .unwrap_or_else(tls),
         headers: parts.headers,
         extensions: Extensions::new(),
         remote_addr,

@@ -94,7 +94,8 @@ impl HttpBody for Arriving {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                let message = format!("the body cannot be read: {error}");
+                // With what hyper says of it further down.
+                let message = format!("the body cannot be read: {}", Error::from(error));
                 let error = Error::rejected_for_good(StatusCode::BAD_REQUEST, message);
                 Poll::Ready(Some(Err(error)))
             }

@@ -9,7 +9,6 @@ mod conn;
 mod environment;
 mod limits;
 mod listening;
-mod log;
 mod proxies;
 mod run;
 mod settings;
@@ -112,8 +111,9 @@ impl Server {
     }
 
     /// How long the head of a request may take: from the start of the
-    /// connection, or from the response before it. A first request that is late
-    /// gets 408; a connection that waits for its next one is just closed.
+    /// connection, so with the handshake of TLS if there is one, or from the
+    /// response before it. A first request that is late gets 408; a connection
+    /// that waits for its next one, or for a handshake, is just closed.
     ///
     /// A worker that reads the body waits no longer for each 16 KiB of it, or
     /// for the rest; then reading it is an error that answers 408. Default: 10

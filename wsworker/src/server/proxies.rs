@@ -77,11 +77,11 @@ impl Proxies {
         }
     }
 
-    /// Did the client use TLS to a trusted proxy? What the nearest one says
-    /// counts, and nothing if it says two things.
-    pub(super) fn secure(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> bool {
+    /// Did the client use TLS to a trusted proxy, if one says so? What the
+    /// nearest one says counts, and it did not if that says two things.
+    pub(super) fn secure(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<bool> {
         if !self.trusts(peer.map(|peer| peer.ip())) {
-            return false;
+            return None;
         }
         let last = |name| headers.get_all(name).iter().next_back()?.to_str().ok();
         let forwarded = last(&FORWARDED).and_then(|text| {
@@ -92,8 +92,8 @@ impl Proxies {
         let x_forwarded = x_forwarded.and_then(|text| text.rsplit(',').next());
         let is_https = |text: &str| text.trim().eq_ignore_ascii_case("https");
         match (forwarded, x_forwarded) {
-            (None, None) => false,
-            (one, other) => one.is_none_or(is_https) && other.is_none_or(is_https),
+            (None, None) => None,
+            (one, other) => Some(one.is_none_or(is_https) && other.is_none_or(is_https)),
         }
     }
 
@@ -271,22 +271,22 @@ mod tests {
     #[test]
     fn the_scheme_is_what_the_nearest_proxy_says() {
         let cases = [
-            (&[][..], false),
-            (&[("x-forwarded-proto", "https")], true),
-            (&[("x-forwarded-proto", "http, HTTPS ")], true),
-            (&[("x-forwarded-proto", "https, http")], false),
-            (&[("forwarded", "for=1.1.1.1;proto=https")], true),
+            (&[][..], None),
+            (&[("x-forwarded-proto", "https")], Some(true)),
+            (&[("x-forwarded-proto", "http, HTTPS ")], Some(true)),
+            (&[("x-forwarded-proto", "https, http")], Some(false)),
+            (&[("forwarded", "for=1.1.1.1;proto=https")], Some(true)),
             (
                 &[("forwarded", "proto=https, for=1.1.1.1;Proto=\"http\"")],
-                false,
+                Some(false),
             ),
             (
                 &[("forwarded", "proto=https"), ("x-forwarded-proto", "http")],
-                false,
+                Some(false),
             ),
             (
                 &[("forwarded", "for=1.1.1.1"), ("x-forwarded-proto", "https")],
-                true,
+                Some(true),
             ),
         ];
         for (headers, wanted) in cases {
@@ -297,7 +297,7 @@ mod tests {
             let proxy = Some("10.0.0.1:5".parse().unwrap());
             let proxies = proxies(&["10.0.0.0/8"]);
             assert_eq!(proxies.secure(proxy, &headers), wanted, "{headers:?}");
-            assert!(!proxies.secure(None, &headers), "{headers:?}");
+            assert_eq!(proxies.secure(None, &headers), None, "{headers:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::address::Address;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
-use crate::connection::{Limits, Slow};
+use crate::connection::Limits;
 use crate::env::Secret;
 use crate::error::{Error, Result};
 use crate::protocol::handshake::{self, Origins};
@@ -45,14 +45,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             addresses: Vec::new(),
-            limits: Limits {
-                max_message: 1 << 20,
-                max_buffered: 1 << 20,
-                slow: Slow::Close,
-                idle_timeout: Duration::from_secs(120),
-                frame_timeout: Duration::from_secs(30),
-                close_timeout: Duration::from_secs(5),
-            },
+            limits: Limits::default(),
             handshake_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
             protocols: Vec::new(),

@@ -41,13 +41,19 @@ pub(super) fn listening(addresses: &[Address], secure: bool) -> String {
         first.get_or_insert(reached);
     }
     if let Some(addr) = first {
-        // A certificate is for a name, and is not checked where that is not used.
-        let unchecked = if secure { "-n " } else { "" };
+        // A certificate is for a name: by address it is best not checked at all,
+        // which the second cannot do.
+        let commands = match secure {
+            true => format!("npx wscat -n -c wss://{addr}/\n"),
+            false => format!(
+                "npx wscat -c ws://{addr}/\n\
+                 \x20   python3 -m websockets ws://{addr}/\n"
+            ),
+        };
         let _ = write!(
             text,
             "try it, at a path that your worker upgrades (by default all):\n\
-             \x20   npx wscat {unchecked}-c ws{s}://{addr}/\n\
-             \x20   python3 -m websockets ws{s}://{addr}/\n\
+             \x20   {commands}\
              \x20   or open http{s}://{addr}/ in a browser, and in its console:\n\
              \x20   {IN_A_CONSOLE}\n"
         );

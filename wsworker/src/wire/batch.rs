@@ -4,11 +4,20 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use fastwebsockets::{Frame, OpCode, Payload};
 
 use super::chunk::CHUNK;
+use super::{key, mask};
 use crate::protocol::message::Message;
+
+/// Which side of the opening handshake a connection was: a client masks what it
+/// sends, a server does not (RFC 6455 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Server,
+    Client,
+}
 
 /// Encoded frames. Small payloads are copied behind each other; large ones stay
 /// where they are and are written from there.
@@ -52,34 +61,37 @@ impl Batch {
     /// Appends a message in one frame, to be written soon: a payload that is not
     /// small is not copied.
     #[inline]
-    pub(crate) fn push_message(&mut self, message: &Message) {
-        self.push_shared_from(LARGE, message);
+    pub(crate) fn push_message(&mut self, role: Role, message: &Message) {
+        self.push_shared_from(LARGE, role, message);
     }
 
     /// Appends a message in one frame, to wait: most payloads are copied, so that
     /// they cost what `len` says, and not the receive buffer they came in.
-    pub(crate) fn push_waiting(&mut self, message: &Message) {
-        self.push_shared_from(KEPT_SHARED, message);
+    pub(crate) fn push_waiting(&mut self, role: Role, message: &Message) {
+        self.push_shared_from(KEPT_SHARED, role, message);
     }
 
     #[inline]
-    fn push_shared_from(&mut self, from: usize, message: &Message) {
+    fn push_shared_from(&mut self, from: usize, role: Role, message: &Message) {
         let opcode = if message.is_text() {
             OpCode::Text
         } else {
             OpCode::Binary
         };
-        if message.len() >= from {
+        if message.len() >= from && role == Role::Server {
             self.push_large(opcode, message.shared());
         } else {
-            self.push(opcode, message.as_bytes());
+            self.push(role, opcode, message.as_bytes());
         }
     }
 
     /// Appends a frame with a copy of its payload.
     #[inline]
-    pub(crate) fn push(&mut self, opcode: OpCode, payload: &[u8]) {
-        let (head, size) = head(opcode, payload);
+    pub(crate) fn push(&mut self, role: Role, opcode: OpCode, payload: &[u8]) {
+        if role == Role::Client {
+            return self.push_masked(opcode, payload);
+        }
+        let (head, size) = head(opcode, payload, None);
         self.bytes.reserve(MAX_HEAD + payload.len());
         // Of a size that the compiler knows, and then cut: cheaper than a call.
         let end = self.bytes.len() + size;
@@ -89,8 +101,28 @@ impl Batch {
         self.len += size + payload.len();
     }
 
+    /// Appends a client's frame: a masked copy, as the payload may be others' too.
+    #[inline(never)]
+    fn push_masked(&mut self, opcode: OpCode, payload: &[u8]) {
+        let key = key::fresh();
+        let (head, size) = head(opcode, payload, Some(key));
+        self.bytes.extend_from_slice(&head[..size]);
+        let at = self.bytes.len();
+        if payload.len() < KEPT_SHARED {
+            self.bytes.extend_from_slice(payload);
+            mask::apply(&mut self.bytes[at..], key);
+        } else {
+            // On its own, so that what has to wait is not copied again.
+            let mut masked = BytesMut::from(payload);
+            mask::apply(&mut masked, key);
+            let payload = masked.freeze();
+            self.large.push_back(Large { at, payload });
+        }
+        self.len += size + payload.len();
+    }
+
     fn push_large(&mut self, opcode: OpCode, payload: &Bytes) {
-        let (head, size) = head(opcode, payload);
+        let (head, size) = head(opcode, payload, None);
         self.bytes.extend_from_slice(&head[..size]);
         self.large.push_back(Large {
             at: self.bytes.len(),
@@ -187,12 +219,12 @@ impl Batch {
     }
 }
 
-/// A server's frame is whole and unmasked.
+/// The head of a whole frame, with the key that masks its payload, if any.
 #[inline]
-fn head(opcode: OpCode, payload: &[u8]) -> ([u8; MAX_HEAD], usize) {
+fn head(opcode: OpCode, payload: &[u8], key: Option<[u8; 4]>) -> ([u8; MAX_HEAD], usize) {
     let mut head = [0; MAX_HEAD];
     // A fresh frame, since one that was unmasked would write a masked header.
-    let size = Frame::new(true, opcode, None, Payload::Borrowed(payload)).fmt_head(&mut head);
+    let size = Frame::new(true, opcode, key, Payload::Borrowed(payload)).fmt_head(&mut head);
     (head, size)
 }
 
@@ -214,6 +246,7 @@ const KEPT: usize = 256 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{Chunk, Item, Reader};
 
     fn first(batch: &Batch, n: usize) -> Vec<u8> {
         let mut slices = [IoSlice::new(&[]); SLICES];
@@ -223,15 +256,46 @@ mod tests {
     }
 
     #[test]
+    fn a_clients_frames_are_masked_copies_that_a_server_reads() {
+        let sizes = [0, 1, 125, 126, 5000, 65_535, 65_536, 200_000];
+        let messages = sizes.map(|size| Message::binary(vec![7; size]));
+        let mut batch = Batch::default();
+        for message in &messages {
+            batch.push_message(Role::Client, message);
+            batch.push_waiting(Role::Client, message);
+        }
+        batch.push(Role::Client, OpCode::Ping, b"ping");
+        let sent = first(&batch, batch.len());
+        let (mut reader, mut chunk) = (Reader::new(true), Chunk::from(&sent[..]));
+        let mut next = || match reader.next(&mut chunk, 1 << 20).expect("a good frame") {
+            Item::Small { payload, .. } | Item::Ping(payload) => payload.of(&chunk).to_vec(),
+            Item::Large { payload, .. } => payload.to_vec(),
+            other => panic!("{other:?}"),
+        };
+        for message in &messages {
+            for _ in 0..2 {
+                assert!(next() == message.as_bytes(), "{message:?}");
+            }
+        }
+        assert_eq!(next(), b"ping");
+        // The messages themselves are as they were.
+        assert!(
+            messages
+                .iter()
+                .all(|m| m.as_bytes().iter().all(|b| *b == 7))
+        );
+    }
+
+    #[test]
     fn frames_leave_in_order_however_the_writes_are_cut() {
         let sizes = [0, 1, 125, 126, 5000, 20, 66_000, 4096, 3];
         for step in [97, 4096, 5000, 100_000] {
             let (mut batch, mut wanted) = (Batch::default(), Vec::new());
             for (i, size) in sizes.into_iter().enumerate() {
                 let message = Message::binary(vec![i as u8; size]);
-                batch.push_message(&message);
+                batch.push_message(Role::Server, &message);
                 let mut one = Batch::default();
-                one.push(OpCode::Binary, message.as_bytes());
+                one.push(Role::Server, OpCode::Binary, message.as_bytes());
                 wanted.extend_from_slice(one.as_slice().expect("a copy is one slice"));
             }
             assert_eq!(batch.len(), wanted.len());

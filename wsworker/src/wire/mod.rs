@@ -5,12 +5,13 @@
 pub(crate) mod batch;
 pub(crate) mod chunk;
 mod head;
+pub(crate) mod key;
 mod mask;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod model;
 pub(crate) mod reader;
 
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Batch, Role};
 pub(crate) use chunk::{CHUNK, Chunk, Part};
 pub(crate) use fastwebsockets::OpCode;
 pub(crate) use reader::{Item, Reader};

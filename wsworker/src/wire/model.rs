@@ -16,7 +16,7 @@ pub(crate) struct Outcome {
 enum Seen {
     Message { text: bool, payload: Vec<u8> },
     Ping(Vec<u8>),
-    Pong,
+    Pong(Vec<u8>),
     Close(Vec<u8>),
 }
 
@@ -73,7 +73,7 @@ fn feed(
                 payload: payload.to_vec(),
             },
             Item::Ping(payload) => Seen::Ping(payload.of(chunk).to_vec()),
-            Item::Pong => Seen::Pong,
+            Item::Pong(payload) => Seen::Pong(payload.of(chunk).to_vec()),
             Item::Close(payload) => Seen::Close(payload.of(chunk).to_vec()),
         };
         items.push(seen);
@@ -148,7 +148,7 @@ fn walk(mut bytes: &[u8], masked: bool, limit: usize, items: &mut Vec<Seen>) -> 
             items.push(match opcode {
                 8 => Seen::Close(payload),
                 9 => Seen::Ping(payload),
-                _ => Seen::Pong,
+                _ => Seen::Pong(payload),
             });
             bytes = &bytes[here..];
             continue;

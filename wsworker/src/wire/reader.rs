@@ -32,7 +32,7 @@ pub(crate) enum Item {
     },
     /// To be answered with the same payload.
     Ping(Part),
-    Pong,
+    Pong(Part),
     /// Not judged yet.
     Close(Part),
 }
@@ -260,7 +260,7 @@ fn control(head: &Head, chunk: &mut Chunk) -> Item {
     let payload = chunk.use_up(head.size, len);
     match head.opcode {
         OpCode::Ping => Item::Ping(payload),
-        OpCode::Pong => Item::Pong,
+        OpCode::Pong => Item::Pong(payload),
         _ => Item::Close(payload),
     }
 }

@@ -1,6 +1,7 @@
 //! TLS of the server, judged by rustls as a client with frames written by hand.
 //! Does not treat what is the same without TLS: `tests/it` does.
 
+mod bodies;
 mod certificates;
 pub mod client;
 mod closing;

@@ -102,7 +102,7 @@ fn plain_http_on_the_tls_port_gets_a_400_that_says_so() {
 #[test]
 fn a_handshake_that_never_ends_is_cut_off_in_time() {
     within(async || {
-        let (server, client) = start_with(in_400_ms).await;
+        let (server, client) = start_with(in_600_ms).await;
         let begun = Instant::now();
         let silent = TcpStream::connect(server.addr).await.unwrap();
         let mut half = TcpStream::connect(server.addr).await.unwrap();
@@ -120,12 +120,12 @@ fn a_handshake_that_never_ends_is_cut_off_in_time() {
         for mut stream in [silent, half] {
             ends(&mut stream).await;
             let took = begun.elapsed();
-            assert!(took > Duration::from_millis(300), "{took:?}");
-            assert!(took < Duration::from_millis(1500), "{took:?}");
+            assert!(took > Duration::from_millis(500), "{took:?}");
+            assert!(took < Duration::from_millis(2000), "{took:?}");
         }
         let end = timeout(DEADLINE, slow.read(&mut [0])).await.unwrap();
         assert!(matches!(end, Ok(0) | Err(_)), "bytes move no deadline");
-        assert!(begun.elapsed() < Duration::from_millis(1500));
+        assert!(begun.elapsed() < Duration::from_millis(2000));
         dripping.await.unwrap();
         none_is_left(&server).await;
         client.open(server.addr).await.close().await;
@@ -135,16 +135,16 @@ fn a_handshake_that_never_ends_is_cut_off_in_time() {
 #[test]
 fn handshake_and_first_request_share_one_deadline() {
     within(async || {
-        let (server, client) = start_with(in_400_ms).await;
+        let (server, client) = start_with(in_600_ms).await;
         let begun = Instant::now();
         let tcp = TcpStream::connect(server.addr).await.unwrap();
         // A good part of the time is over before the handshake begins.
-        sleep(Duration::from_millis(250)).await;
+        sleep(Duration::from_millis(400)).await;
         let mut late = over(client.connect_over(tcp).await);
         let answer = late.read_response().await;
         let took = begun.elapsed();
         assert_eq!(answer.status, 408);
-        assert!(took < Duration::from_millis(600), "{took:?}");
+        assert!(took < Duration::from_millis(900), "{took:?}");
         late.expect_clean_eof().await;
     });
 }
@@ -152,10 +152,10 @@ fn handshake_and_first_request_share_one_deadline() {
 #[test]
 fn the_deadline_starts_anew_after_a_response() {
     within(async || {
-        let (server, client) = start_with(in_400_ms).await;
+        let (server, client) = start_with(in_600_ms).await;
         let mut client = over(client.connect(server.addr).await);
         for _ in 0..4 {
-            sleep(Duration::from_millis(200)).await;
+            sleep(Duration::from_millis(250)).await;
             client
                 .send_raw(Head::get("/page", client.host()).encode())
                 .await;
@@ -167,7 +167,7 @@ fn the_deadline_starts_anew_after_a_response() {
 #[test]
 fn half_open_handshakes_count_to_the_limit() {
     within(async || {
-        let (server, client) = start_with(|s| in_400_ms(s).max_connections(2)).await;
+        let (server, client) = start_with(|s| in_600_ms(s).max_connections(2)).await;
         let handle = server.served.handle.clone();
         let mut half = [
             connect_half(server.addr).await,
@@ -220,8 +220,8 @@ fn nonsense_in_a_handshake_ends_that_connection_alone() {
     });
 }
 
-fn in_400_ms(server: wsworker::Server) -> wsworker::Server {
-    server.handshake_timeout(Duration::from_millis(400))
+fn in_600_ms(server: wsworker::Server) -> wsworker::Server {
+    server.handshake_timeout(Duration::from_millis(600))
 }
 
 async fn connect_half(addr: SocketAddr) -> TcpStream {

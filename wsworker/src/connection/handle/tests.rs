@@ -1,21 +1,16 @@
 use std::pin::pin;
 use std::task::{Context, Wake};
-use std::time::Duration;
 
 use super::*;
-use crate::connection::Slow;
 
 fn handle(max_buffered: usize) -> Arc<Handle> {
-    let time = Duration::from_secs(1);
     let limits = Limits {
-        max_message: 1024,
         max_buffered,
-        slow: Slow::Close,
-        idle_timeout: time,
-        frame_timeout: time,
-        close_timeout: time,
+        ..Limits::default()
     };
-    Handle::new(Hub::new(limits, Env::default()), None, None)
+    let handle = Handle::new(Role::Server);
+    handle.bind(Hub::new(limits, Env::default()), None, None);
+    handle
 }
 
 /// A task, as far as its waker goes.

@@ -3,6 +3,8 @@
 
 use std::io::{self, IoSlice};
 use std::mem;
+#[cfg(feature = "client")]
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -38,6 +40,11 @@ impl TlsStream {
     #[cfg(feature = "client")]
     pub(crate) fn protocol(&self) -> Option<&[u8]> {
         self.stream.get_ref().1.alpn_protocol()
+    }
+
+    #[cfg(feature = "client")]
+    pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
+        self.stream.get_ref().0.peer_addr().ok()
     }
 
     fn stream(&mut self) -> Pin<&mut tokio_rustls::TlsStream<TcpStream>> {

@@ -3,9 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::task::{Context, Poll};
-
-use tokio::io::{AsyncRead, AsyncWrite};
+use std::task::{Context, Poll, ready};
 
 use super::{Connection, Listening, Outcome, Share};
 use crate::connection::consumer::{Consumer, Event, Heard, Hearing, Turned};
@@ -15,7 +13,7 @@ use crate::connection::turn::{self, Inbox};
 use crate::error::Error;
 use crate::protocol::message::Message;
 
-impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
+impl<C: Consumer> Connection<C> {
     /// Lets a suspended turn go on.
     pub(super) fn resume(&mut self, cx: &mut Context<'_>) {
         if let Listening::Running(turn, outcome) = &mut self.consumer {
@@ -58,7 +56,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                 self.drop_ahead();
             }
             if self.awake.as_ref().is_some_and(|a| !a.ahead.is_empty()) {
-                if self.handle.is_over_half() {
+                if !self.has_room() {
                     return true;
                 }
                 if share.is_spent() {
@@ -79,6 +77,9 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             if let Some(error) = self.life.take_error() {
                 self.deliver(Event::Error(error), Outcome::IsLogged, cx);
             } else if phase == Phase::Ending {
+                if self.poll_heard(cx).is_pending() {
+                    return false;
+                }
                 self.reply();
             } else if let Some(close) = self.life.take_close() {
                 self.deliver(Event::Close(close), Outcome::IsLast, cx);
@@ -99,16 +100,14 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     ) where
         F: Future<Output = Turned<C>> + Send + 'static,
     {
-        let consumer = hearing.is_none().then(|| self.idle_consumer());
-        let begin = || begin(consumer.expect("it was taken as there is no turn yet"));
-        let span = self.handle.enter_span();
-        let heard = hearing.hear(begin, cx);
-        drop(span);
-        match heard {
-            Heard::Handled => {}
-            Heard::Over(turned) => self.turned(turned, Outcome::Counts),
-            Heard::Suspended(turn) => self.consumer = Listening::Running(turn, Outcome::Counts),
+        if hearing.is_none() {
+            let consumer = self.idle_consumer();
+            hearing.begin(|| begin(consumer));
         }
+        let span = self.handle.enter_span();
+        let heard = hearing.hear(cx);
+        drop(span);
+        self.heard_by_consumer(heard);
     }
 
     /// Ends the turn of `hearing`, if there is one.
@@ -117,8 +116,19 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     where
         F: Future<Output = Turned<C>> + Send + 'static,
     {
-        if let Some(turned) = hearing.end(cx) {
-            self.turned(turned, Outcome::Counts);
+        let heard = hearing.end(cx);
+        self.heard_by_consumer(heard);
+    }
+
+    #[inline]
+    fn heard_by_consumer<F>(&mut self, heard: Heard<F>)
+    where
+        F: Future<Output = Turned<C>>,
+    {
+        match heard {
+            Heard::Handled => {}
+            Heard::Over(turned) => self.turned(turned, Outcome::Counts),
+            Heard::Suspended(turn) => self.consumer = Listening::Running(turn, Outcome::Counts),
         }
     }
 
@@ -126,6 +136,30 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         let turn = Box::pin(self.idle_consumer().event(event));
         self.consumer = Listening::Running(turn, outcome);
         self.resume(cx);
+    }
+
+    /// May the consumer be told the next message? One with a say is idle when asked.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        match &self.consumer {
+            Listening::Idle(consumer) => consumer.has_room(&self.handle),
+            _ => !self.handle.is_over_half(),
+        }
+    }
+
+    /// May the peer's Close be answered? Whatever else ends a connection waits
+    /// for nobody.
+    fn poll_heard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Listening::Idle(consumer) = &mut self.consumer else {
+            return Poll::Ready(());
+        };
+        if let Some(close) = self.life.peers_close()
+            && self.handle.state() == State::Open
+            && let Some(answer) = ready!(consumer.poll_heard(close, cx))
+        {
+            self.life.answer_with(answer);
+        }
+        Poll::Ready(())
     }
 
     /// Takes the consumer, which is idle, for its next turn.
@@ -193,11 +227,10 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
 
     /// The messages before the end were handled, or waited for long enough.
     pub(super) fn reply(&mut self) {
-        let reply = self.life.take_reply(self.close_deadline());
-        if let Some(reply) = reply {
-            self.handle.close(&reply);
+        match self.life.take_reply(self.close_deadline()) {
+            Some(reply) => self.handle.answer(&reply),
+            None => self.seal(),
         }
-        self.seal();
     }
 
     pub(super) fn seal(&self) {
@@ -228,7 +261,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
 }
 
 /// What a message that was read ahead costs.
-pub(super) fn charge(message: &Message) -> usize {
+pub(in crate::connection) fn charge(message: &Message) -> usize {
     message.len() + size_of::<Message>()
 }
 

@@ -6,13 +6,14 @@ use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncReadExt;
 
 use super::deliver::charge;
 use super::{Connection, Listening, Share};
 use crate::connection::consumer::{Consumer, Hearing, Turned};
 use crate::connection::handle::State;
 use crate::connection::life::Phase;
+use crate::connection::stream::Stream;
 use crate::connection::turn::{self, Inbox, Turn};
 use crate::error::Error;
 use crate::protocol::close;
@@ -26,7 +27,7 @@ pub(super) enum Step {
     Wait,
 }
 
-impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
+impl<C: Consumer> Connection<C> {
     /// Reads once, and hands over what came.
     pub(super) fn fill(&mut self, share: &mut Share, cx: &mut Context<'_>) -> Step {
         match self.life.phase() {
@@ -75,7 +76,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     /// May the next message be taken from the peer: by the consumer if it is
     /// free, else to be read ahead?
     #[inline]
-    fn may_take(&self) -> bool {
+    pub(super) fn may_take(&self) -> bool {
         if self.handle.state() != State::Open {
             return true;
         }
@@ -88,7 +89,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             Listening::Running(..) => ahead < READ_AHEAD,
             Listening::Gone => false,
         };
-        room && !self.handle.is_over_half()
+        room && self.has_room()
     }
 
     /// One read: into the message under way if it is a large one, else behind
@@ -131,7 +132,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     /// Takes what lies in the thread's chunk, of which `n` bytes have just come. What
     /// it leaves there is to be kept.
     fn parse(&mut self, n: usize, share: &mut Share, cx: &mut Context<'_>) {
-        let limit = self.handle.limits().max_message;
+        let limit = self.handle.hub().limits.max_message;
         let heads = self.reader.heads();
         let mut items = 0;
         let mut hearing = Hearing::none();
@@ -183,6 +184,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     ) where
         F: Future<Output = Turned<C>> + Send + 'static,
     {
+        let last = last || C::RATIONS;
         match item {
             Item::Small { text, payload } if self.may_hear() => {
                 turn::put_small(text, payload, last);
@@ -215,8 +217,22 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                 let message = Message::new(text, payload);
                 self.keep(message.detached_below(CHUNK / 2));
             }
-            Item::Ping(payload) => self.handle.send_control(OpCode::Pong, &copied(payload)),
-            Item::Pong | Item::More => {}
+            Item::Ping(payload) => {
+                let payload = copied(payload);
+                let seen_to = match &mut self.consumer {
+                    Listening::Idle(consumer) => consumer.ping(&payload),
+                    _ => false,
+                };
+                if !seen_to {
+                    self.handle.send_control(OpCode::Pong, &payload);
+                }
+            }
+            Item::Pong(payload) => {
+                if let Listening::Idle(consumer) = &mut self.consumer {
+                    consumer.pong(&copied(payload));
+                }
+            }
+            Item::More => {}
             Item::Close(payload) => {
                 self.notice_close();
                 match close::parse(&copied(payload)) {
@@ -265,8 +281,8 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
 
 /// One read into `buffer`'s room.
 #[inline]
-fn poll_read<S: AsyncRead + Unpin>(
-    stream: &mut S,
+fn poll_read(
+    stream: &mut Stream,
     buffer: &mut impl BufMut,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
@@ -275,4 +291,4 @@ fn poll_read<S: AsyncRead + Unpin>(
 }
 
 /// Bytes read while the consumer is busy; then the peer waits.
-const READ_AHEAD: usize = 64 * 1024;
+pub(in crate::connection) const READ_AHEAD: usize = 64 * 1024;

@@ -3,15 +3,13 @@
 
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
-use super::Connection;
+use super::{Connection, Listening};
 use crate::connection::consumer::Consumer;
 use crate::connection::life::Phase;
 use crate::error::Error;
 use crate::wire::OpCode;
 
-impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
+impl<C: Consumer> Connection<C> {
     /// The peer gave a sign of life, or could not.
     #[inline]
     pub(super) fn heard(&mut self, n: usize) {
@@ -64,7 +62,8 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
     }
 
     fn keep_open_time(&mut self, now: u32) {
-        let (idle, limits) = (self.handle.hub().times.idle, self.handle.limits());
+        let hub = self.handle.hub();
+        let (idle, limits) = (hub.times.idle, hub.limits);
         let stalled = self
             .stalled_since()
             .is_some_and(|since| now >= since + idle);
@@ -80,7 +79,11 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             self.violated(Error::protocol(1008, message));
         } else if !self.stopped && !self.pinged && quiet >= idle / 2 {
             self.pinged = true;
-            self.handle.send_control(OpCode::Ping, &[]);
+            let payload = match &self.consumer {
+                Listening::Idle(consumer) => consumer.own_ping(),
+                _ => &[],
+            };
+            self.handle.send_control(OpCode::Ping, payload);
         }
     }
 
@@ -126,7 +129,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
         };
         if let Some(due) = due.filter(|due| *due < self.armed) {
             self.armed = due;
-            self.handle.hub().set(self.timer, due);
+            self.handle.hub().set(self.handle.timer, due);
         }
     }
 }

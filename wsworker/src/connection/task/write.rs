@@ -5,16 +5,17 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 use super::Connection;
 use crate::connection::consumer::Consumer;
 use crate::connection::life::Phase;
+use crate::connection::stream::Stream;
 use crate::connection::turn::Turn;
-use crate::wire::Batch;
 use crate::wire::batch::SLICES;
+use crate::wire::{Batch, Role};
 
-impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
+impl<C: Consumer> Connection<C> {
     /// Writes what was sent, as far as the stream takes it.
     #[inline]
     pub(super) fn flush(&mut self, turn: &Turn, cx: &mut Context<'_>) {
@@ -83,7 +84,8 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
                 if fresh || moved {
                     awake.wrote = now;
                 }
-                awake.writing = Some(batch);
+                // Now it waits: it may pin receive buffers no longer.
+                awake.writing = Some(if fresh { batch.take_rest() } else { batch });
                 return false;
             }
         }
@@ -115,7 +117,12 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
 
     /// The last frame went out.
     fn shut_down(&mut self, cx: &mut Context<'_>) {
-        if self.life.has_parted() {
+        // RFC 6455 §7.1.1: after both Closes it is the server that closes the stream.
+        if self.handle.role() == Role::Client && self.life.is_clean() && self.stream.is_some() {
+            return self.life.flushed(true);
+        }
+        let says_goodbye = self.stream.as_ref().is_some_and(Stream::says_goodbye);
+        if self.life.has_parted() && !says_goodbye {
             // Closing the stream does what shutting it down would, in one call.
             self.stream = None;
             return self.life.gone();
@@ -125,7 +132,7 @@ impl<C: Consumer, S: AsyncRead + AsyncWrite + Unpin> Connection<C, S> {
             None => return self.life.gone(),
         };
         if shut.is_ready() {
-            self.life.flushed();
+            self.life.flushed(false);
             if self.life.phase() == Phase::Gone {
                 self.stream = None;
             }

@@ -230,7 +230,12 @@ impl Bound {
     }
 
     /// The bytes are there and not what was asked for.
-    fn unfit(&self, message: String) -> Error {
+    fn unfit(&self, mut message: String) -> Error {
+        // It may repeat a long text of the body.
+        if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {
+            message.truncate(end);
+            message.push('…');
+        }
         match self.whose {
             Whose::Request => Error::rejected(StatusCode::BAD_REQUEST, message),
             Whose::Ours | Whose::Response => Error::new(message),
@@ -240,3 +245,5 @@ impl Bound {
 
 /// Of a fetched response, read as a whole.
 const MAX_FETCHED: u64 = 16 << 20;
+/// Characters of what is said of a body that does not fit.
+const MAX_MESSAGE: usize = 300;

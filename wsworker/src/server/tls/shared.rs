@@ -14,7 +14,7 @@ use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::{Names, Source, Tls, pair};
 use crate::error::{Error, Result};
-use crate::server::log;
+use crate::log;
 
 /// A server's TLS.
 pub(in crate::server) struct Shared {

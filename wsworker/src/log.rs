@@ -1,8 +1,8 @@
-//! What whoever runs the server must hear, also where nobody collects logs.
+//! What whoever runs the program must hear, also where nobody collects logs.
 //! Not for what one peer does or suffers.
 
 /// Something that should be looked at.
-pub(super) fn warn(what: &str) {
+pub(crate) fn warn(what: &str) {
     if tracing::dispatcher::has_been_set() {
         tracing::warn!("{what}");
     } else {
@@ -12,7 +12,7 @@ pub(super) fn warn(what: &str) {
 
 /// Something that must be put right.
 #[cfg(feature = "tls")]
-pub(super) fn error(what: &str) {
+pub(crate) fn error(what: &str) {
     if tracing::dispatcher::has_been_set() {
         tracing::error!("{what}");
     } else {

@@ -1,0 +1,28 @@
+//! One address in front of another: pages, requests and WebSockets go through.
+//!
+//! Run it in front of the echo example, with that one running:
+//! `WSWORKER_ADDR=127.0.0.1:8788 UPSTREAM=http://127.0.0.1:8787 cargo run --example proxy`
+
+use wsworker::prelude::*;
+
+#[worker]
+#[derive(Clone)]
+struct Proxy;
+
+impl Worker for Proxy {
+    async fn fetch(&mut self, req: Request, env: &Env) -> Result<Response> {
+        let upstream = env.var("UPSTREAM")?.trim_end_matches('/');
+        let target = req.uri().path_and_query().map_or("/", |path| path.as_str());
+        let url = format!("{upstream}{target}");
+        // Of a WebSocket too: returned, the response joins both connections.
+        let response = wsworker::fetch(req.into_builder().url(url)).await;
+        response.or_else(|error| {
+            eprintln!("{error}");
+            Response::error("Bad Gateway", 502)
+        })
+    }
+}
+
+fn main() -> Result<()> {
+    wsworker::run(Proxy)
+}

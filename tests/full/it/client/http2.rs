@@ -1,0 +1,115 @@
+//! HTTP/2, which a server chooses by ALPN.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use wsworker::{ReadBody, Request};
+
+use super::{Authority, HELLO, answering, url};
+use crate::server::within;
+
+/// Echoes requests' bodies over HTTP/2; counts connections.
+async fn serve(authority: &Authority) -> (SocketAddr, Arc<AtomicUsize>) {
+    let acceptor = TlsAcceptor::from(authority.config("localhost", &["h2", "http/1.1"]));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = accepted.clone();
+    tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            count.fetch_add(1, Ordering::SeqCst);
+            let tls = acceptor.accept(tcp).await.unwrap();
+            assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+            tokio::spawn(connection(h2::server::handshake(tls).await.unwrap()));
+        }
+    });
+    (addr, accepted)
+}
+
+async fn connection<T>(mut connection: h2::server::Connection<T, Bytes>)
+where
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        tokio::spawn(async move {
+            let (parts, mut body) = request.into_parts();
+            assert_eq!(parts.uri.path(), "/x");
+            // RFC 9113 §8.2.2.
+            for name in ["connection", "upgrade", "transfer-encoding", "host"] {
+                assert!(!parts.headers.contains_key(name), "{name}");
+            }
+            let mut bytes = Vec::new();
+            while let Some(chunk) = body.data().await {
+                let chunk = chunk.unwrap();
+                let _ = body.flow_control().release_capacity(chunk.len());
+                bytes.extend_from_slice(&chunk);
+            }
+            let mut send = respond
+                .send_response(http::Response::new(()), false)
+                .unwrap();
+            send.send_data(bytes.into(), true).unwrap();
+        });
+    }
+}
+
+#[test]
+fn plain_requests_share_one_connection() {
+    within(async || {
+        let authority = Authority::new();
+        let (addr, accepted) = serve(&authority).await;
+        let client = authority.client();
+        let post = |text: String| {
+            let client = client.clone();
+            async move {
+                let request = Request::post(format!("https://localhost:{}/x", addr.port()));
+                let request = request.header("connection", "close").body(text);
+                let mut response = client.fetch(request).await.unwrap();
+                response.text().await.unwrap()
+            }
+        };
+        assert_eq!(post("first".to_owned()).await, "first");
+        let many = (0..20).map(|n| tokio::spawn(post(n.to_string())));
+        for (n, one) in many.collect::<Vec<_>>().into_iter().enumerate() {
+            assert_eq!(one.await.unwrap(), n.to_string());
+        }
+        assert_eq!(accepted.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn a_dropped_call_does_not_end_the_others() {
+    within(async || {
+        let authority = Authority::new();
+        let (addr, accepted) = serve(&authority).await;
+        let client = authority.client();
+        let at = format!("https://localhost:{}/x", addr.port());
+        client.fetch(&at).await.unwrap();
+        {
+            let mut dropped = Box::pin(client.fetch(Request::post(&at).body("x")));
+            tokio::select! {
+                biased;
+                _ = &mut dropped => panic!("it is there at once"),
+                () = std::future::ready(()) => {}
+            }
+        }
+        let mut response = client.fetch(Request::post(&at).body("y")).await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "y");
+        assert_eq!(accepted.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn a_server_that_prefers_http_1_gets_it() {
+    within(async || {
+        let authority = Authority::new();
+        let server = authority.serve("localhost", answering(HELLO));
+        let at = url("https", "localhost", &server);
+        let mut response = authority.client().fetch(at).await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "hello");
+    });
+}

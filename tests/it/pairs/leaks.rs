@@ -1,0 +1,139 @@
+//! Nothing is left of a pair, wherever what uses it is cut off.
+//! Counts tasks, descriptors and connections; does not look at memory.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use wsworker::{Event, WebSocketPair};
+
+use super::{Asked, Handing, only, tasks};
+use crate::raw::{Frame, RawClient};
+use crate::server::{eventually, within};
+
+/// The open descriptors of this process; tests beside this one have theirs.
+#[cfg(target_os = "linux")]
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Polls a future so many times and drops it; gives whether it ended by itself.
+async fn cut_off<F: Future>(future: F, polls: usize) -> bool {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        let ready = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
+        if ready {
+            return true;
+        }
+        tokio::task::yield_now().await;
+    }
+    false
+}
+
+#[test]
+fn a_conversation_in_memory_cut_off_at_any_point_leaves_nothing() {
+    within(async || {
+        let before = tasks();
+        let mut polls = 0;
+        loop {
+            let ended = cut_off(
+                async {
+                    let (one, other) = WebSocketPair::new();
+                    let mut one = one.accept();
+                    one.send("early").unwrap();
+                    tokio::task::yield_now().await;
+                    let mut other = other.accept();
+                    for _ in 0..3 {
+                        let Some(Event::Message(message)) = other.next().await else {
+                            panic!("no message");
+                        };
+                        other.ready().await.unwrap();
+                        other.send(message).unwrap();
+                        assert!(matches!(one.next().await, Some(Event::Message(_))));
+                        one.send("next").unwrap();
+                    }
+                    one.close().unwrap();
+                    while other.next().await.is_some() {}
+                    while one.next().await.is_some() {}
+                },
+                polls,
+            )
+            .await;
+            only(before).await;
+            if ended {
+                break;
+            }
+            polls += 1;
+        }
+        println!("cut off at {polls} points");
+        assert!(polls > 5);
+    });
+}
+
+#[test]
+fn a_conversation_with_a_client_cut_off_at_any_point_leaves_nothing() {
+    within(async || {
+        let mut server = Handing::start().await;
+        let handle = server.served.handle.clone();
+        let before = tasks();
+        let mut polls = 0;
+        loop {
+            let mut raw = RawClient::connect(server.addr).await;
+            let head = raw.upgrade().encode();
+            raw.send_raw(head).await;
+            raw.send_all([Frame::text("a"), Frame::text("b"), Frame::close(1000, "")])
+                .await;
+            let asked = server.asked().await;
+            let ended = cut_off(conversation(asked), polls).await;
+            // Whatever it was, the client hears an end.
+            let _ = raw.reader.read_to_end().await;
+            drop(raw);
+            only(before).await;
+            eventually("no connection is open", || handle.connections() == 0).await;
+            if ended {
+                break;
+            }
+            polls += 1;
+        }
+        println!("cut off at {polls} points");
+        assert!(polls > 3);
+    });
+}
+
+async fn conversation(asked: Asked) {
+    let (client, end) = WebSocketPair::new();
+    tokio::task::yield_now().await;
+    asked.respond(client);
+    tokio::task::yield_now().await;
+    let mut events = end.accept();
+    while let Some(event) = events.next().await {
+        if let Event::Message(message) = event {
+            tokio::task::yield_now().await;
+            events.send(message).unwrap();
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn descriptors_come_back_though_their_sockets_are_kept() {
+    within(async || {
+        let mut server = Handing::start().await;
+        let mut kept = Vec::new();
+        let rounds = 200;
+        let before = descriptors();
+        for _ in 0..rounds {
+            let (client, end) = WebSocketPair::new();
+            let events = end.accept();
+            kept.push(events.clone());
+            let client = server.open(client).await;
+            drop(events);
+            drop(client);
+        }
+        let handle = server.served.handle.clone();
+        eventually("no connection is open", || handle.connections() == 0).await;
+        // Other tests open theirs, but not so many.
+        eventually("they are closed", || descriptors() < before + rounds).await;
+        assert_eq!(kept.len(), rounds);
+    });
+}
