@@ -17,7 +17,7 @@ use wsworker::{Address, ServerHandle};
 
 use crate::raw::{DEADLINE, QUIET, RawClient};
 
-/// No test takes longer, whatever the server does.
+/// No test of [`within`] takes longer, whatever the server does.
 const LIMIT: Duration = Duration::from_secs(25);
 
 /// The closing and draining deadlines of the servers under test, so short that
@@ -28,6 +28,11 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_millis(1000);
 /// Runs a test in a runtime of its own, and fails it when it hangs, even in a
 /// loop that never yields.
 pub fn within(test: impl AsyncFnOnce() + Send + 'static) {
+    within_time(LIMIT, test);
+}
+
+/// For a test that takes longer than those of the server alone.
+pub fn within_time(limit: Duration, test: impl AsyncFnOnce() + Send + 'static) {
     let (alive, ended) = mpsc::channel::<()>();
     let body = thread::spawn(move || {
         let _alive = alive;
@@ -37,8 +42,8 @@ pub fn within(test: impl AsyncFnOnce() + Send + 'static) {
             .unwrap();
         runtime.block_on(test());
     });
-    match ended.recv_timeout(LIMIT) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("the test did not end within {LIMIT:?}"),
+    match ended.recv_timeout(limit) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("the test did not end within {limit:?}"),
         _ => {
             if let Err(panic) = body.join() {
                 std::panic::resume_unwind(panic);
