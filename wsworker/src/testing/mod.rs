@@ -48,7 +48,7 @@
 //! # What is real
 //! All but the network: the server that [`Server::serve`] runs, with its
 //! handshake, limits, deadlines and drain, frames by RFC 6455, and
-//! [`Client`](crate::Client) on the other side. [`Via`] says what is between the
+//! [`Client`] on the other side. [`Via`] says what is between the
 //! two, and nothing else differs: a test that takes it as an argument runs in
 //! memory, which needs no port and no real time, and over TCP.
 //!
@@ -74,10 +74,10 @@
 //!
 //! # Time
 //! With `#[tokio::test(start_paused = true)]` and [`Via::Memory`] time passes only
-//! when everything waits for it: `tokio::time::sleep` of two hours takes a moment, and so
+//! when everything waits for it: `tokio::time::sleep` of two minutes takes a moment, and so
 //! do idle timeouts, closing deadlines and drains. No time passes while a
 //! message is on its way or a callback computes. Servers look at their clock
-//! every 50 ms, so a day takes some seconds. What a callback leaves to
+//! every 50 ms, so that an hour takes some seconds. What a callback leaves to
 //! another thread, but for `tokio::task::spawn_blocking`, is not waited for.
 //!
 //! With [`Via::Tcp`] let time run: the system's network knows no paused clock.
