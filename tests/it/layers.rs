@@ -16,6 +16,7 @@ const LAYERS: &[&str] = &[
     "http",
     "client",
     "worker",
+    "spawn",
     "server",
     "__private",
 ];

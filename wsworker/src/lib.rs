@@ -48,6 +48,7 @@ mod http;
 mod protocol;
 mod server;
 mod socket;
+mod spawn;
 mod wire;
 mod worker;
 
@@ -68,6 +69,7 @@ pub use crate::server::{Address, Listening, Server, ServerHandle, run};
 pub use crate::socket::{
     SocketId, WebSocket, WebSocketEnd, WebSocketEvents, WebSocketPair, broadcast,
 };
+pub use crate::spawn::spawn;
 pub use crate::worker::Worker;
 
 /// The programs in README.md compile.
