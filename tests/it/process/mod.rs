@@ -1,6 +1,7 @@
-//! The `echo` example as a process: environment, signals, exit status.
+//! The examples as processes: environment, signals, exit status.
 //! Does not test what a server in this process can show as well.
 
+mod examples;
 mod signals;
 
 use std::io::{BufRead, BufReader, Read};
@@ -19,22 +20,22 @@ use crate::server::within;
 /// Starting a process on a busy machine takes its time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The example that `cargo test` built next to this test.
-fn echo() -> PathBuf {
+/// An example that `cargo test` built next to this test.
+fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().unwrap().parent().unwrap();
-    let name = format!("echo{}", std::env::consts::EXE_SUFFIX);
-    let echo = profile.join("examples").join(name);
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    let example = profile.join("examples").join(file);
     assert!(
-        echo.exists(),
+        example.exists(),
         "{} is not there: a plain `cargo test` builds it; after `cargo test --test it` alone, \
-         run `cargo build --example echo` first",
-        echo.display()
+         run `cargo build --example {name}` first",
+        example.display()
     );
-    echo
+    example
 }
 
-/// A running `echo`, killed when this is dropped.
+/// A running server, `echo` unless it says otherwise, killed when this is dropped.
 struct Echo {
     child: Child,
     lines: Receiver<String>,
@@ -43,7 +44,7 @@ struct Echo {
 
 impl Echo {
     fn start(env: &[(&str, &str)]) -> Echo {
-        Echo::spawn(Command::new(echo()), env)
+        Echo::spawn(Command::new(example("echo")), env)
     }
 
     /// A server that is another program than the example.
