@@ -17,6 +17,7 @@ const LAYERS: &[&str] = &[
     "http",
     "client",
     "worker",
+    "spawn",
     "server",
     "__private",
     "testing",

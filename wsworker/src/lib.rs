@@ -49,6 +49,7 @@ mod log;
 mod protocol;
 mod server;
 mod socket;
+mod spawn;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
@@ -72,6 +73,7 @@ pub use crate::server::{Address, Listening, Server, ServerHandle, run};
 pub use crate::socket::{
     SocketId, WebSocket, WebSocketEnd, WebSocketEvents, WebSocketPair, broadcast,
 };
+pub use crate::spawn::spawn;
 pub use crate::worker::Worker;
 
 /// The programs in README.md compile.

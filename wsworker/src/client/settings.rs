@@ -166,6 +166,10 @@ impl ClientBuilder {
 
     /// The largest message that a WebSocket takes, in bytes. A larger one closes
     /// it with 1009. Default: 1 MiB.
+    ///
+    /// This and what follows, down to `close_timeout`, is for WebSockets that are
+    /// accepted. One whose response is returned from a worker's `fetch` has the
+    /// limits of the server that relays it.
     pub fn max_message(mut self, bytes: usize) -> Self {
         self.settings.limits.max_message = bytes;
         self

@@ -12,19 +12,24 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use tokio::runtime;
 use tokio::task::yield_now;
 
 use super::begin::Opening;
 use super::consumer::{Consumer, Event, Turned};
 use super::handle::Handle;
+use super::hub::Hub;
 use super::task::Connection;
 use super::turn::{self, Inbox};
 use crate::protocol::close::{CloseCode, CloseEvent, ClosePayload};
 use crate::wire::{OpCode, Role, key};
 
 /// Joins a client's connection with the one to the server that it talks to, on
-/// the current runtime.
-pub(super) fn to_server(client: Opening, server: Opening) {
+/// the current runtime. The limits of the client's hold for both: what one may
+/// say must be let through by the other.
+pub(super) fn to_server(client: Opening, mut server: Opening) {
+    let limits = client.upgraded.hub.limits;
+    server.upgraded.hub = Hub::on(&runtime::Handle::current(), limits);
     let handles = [Role::Server, Role::Client].map(Handle::new);
     let lost = [CloseCode::GOING_AWAY, CloseCode::BAD_GATEWAY];
     let [from_client, from_server] = Passing::both(&handles, lost);

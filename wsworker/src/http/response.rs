@@ -205,7 +205,8 @@ impl Response {
     /// Takes the WebSocket out, to be accepted.
     ///
     /// Returned from [`Worker::fetch`](crate::Worker::fetch) instead, the response
-    /// joins the caller's client with that server.
+    /// joins the caller's client with that server, with the worker's server's limits
+    /// on both sides.
     ///
     /// ```no_run
     /// # use wsworker::prelude::*;
