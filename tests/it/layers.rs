@@ -19,6 +19,7 @@ const LAYERS: &[&str] = &[
     "worker",
     "server",
     "__private",
+    "testing",
 ];
 
 /// What only these layers may use of other crates.

@@ -18,3 +18,4 @@ mod relay;
 mod serve;
 mod server;
 mod slow;
+mod testing;

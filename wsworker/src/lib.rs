@@ -49,6 +49,9 @@ mod log;
 mod protocol;
 mod server;
 mod socket;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod wire;
 mod worker;
 

@@ -11,6 +11,8 @@ mod address;
 mod body;
 mod connect;
 mod headers;
+#[cfg(feature = "testing")]
+mod place;
 mod plain;
 mod pool;
 mod redirect;

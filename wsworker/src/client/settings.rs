@@ -26,6 +26,9 @@ pub(super) struct Settings {
     /// Root certificates beside the platform's.
     #[cfg(feature = "tls")]
     pub(super) roots: Vec<tokio_rustls::rustls::pki_types::CertificateDer<'static>>,
+    /// Where everything leads, in a test.
+    #[cfg(feature = "testing")]
+    pub(super) place: Option<super::place::Way>,
 }
 
 impl Default for Settings {
@@ -51,6 +54,8 @@ impl Default for Settings {
             },
             #[cfg(feature = "tls")]
             roots: Vec::new(),
+            #[cfg(feature = "testing")]
+            place: None,
         }
     }
 }
@@ -60,7 +65,7 @@ impl Default for Settings {
 #[derive(Default)]
 #[must_use = "`build` makes the client"]
 pub struct ClientBuilder {
-    settings: Settings,
+    pub(super) settings: Settings,
     fault: Option<Error>,
 }
 

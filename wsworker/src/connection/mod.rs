@@ -8,6 +8,7 @@
 //!
 //! `end` is a socket that nobody has accepted; `pair` two that are each other's
 //! peer, `held` what waits for one of them, `relay` two connections joined.
+//! `place` is where a test's client finds its server.
 
 mod begin;
 mod clock;
@@ -19,6 +20,8 @@ mod hub;
 mod life;
 mod mailbox;
 mod pair;
+#[cfg(feature = "testing")]
+mod place;
 mod relay;
 mod stream;
 mod task;
@@ -34,6 +37,10 @@ pub use hub::Slow;
 pub(crate) use hub::{Hub, Limits};
 pub use mailbox::Event as SocketEvent;
 pub(crate) use mailbox::{Collector, Mailbox};
+#[cfg(feature = "testing")]
+pub(crate) use place::{MemoryListener, Place};
+#[cfg(feature = "testing")]
+pub(crate) use stream::Gate;
 pub(crate) use stream::Stream;
 #[cfg(feature = "tls")]
 pub(crate) use stream::TlsStream;

@@ -190,7 +190,7 @@ fn begin_on(runtime: &runtime::Handle, accepted: Accepted, stream: tokio::io::Du
 }
 
 /// Bytes that may be under way in memory, each way.
-const PIPE: usize = READ_AHEAD;
+pub(super) const PIPE: usize = READ_AHEAD;
 
 const NO_RUNTIME: &str = "both ends of a WebSocketPair were accepted outside a tokio runtime, \
     and there is nothing to run them: accept one of them inside a runtime";

@@ -1,6 +1,8 @@
 //! The byte streams that a connection runs on.
 //! Does not open or accept them.
 
+#[cfg(feature = "testing")]
+mod gate;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -8,6 +10,8 @@ use std::io::{self, IoSlice};
 #[cfg(feature = "client")]
 use std::net::SocketAddr;
 use std::pin::Pin;
+#[cfg(feature = "testing")]
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -15,6 +19,10 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::gate::Gate;
+#[cfg(feature = "testing")]
+use self::gate::Gated;
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::TlsStream;
 
@@ -31,6 +39,9 @@ pub(crate) enum Stream {
     #[cfg(unix)]
     Unix(UnixStream),
     Memory(DuplexStream),
+    /// Any other, in a test's hands.
+    #[cfg(feature = "testing")]
+    Gated(Box<Gated>),
 }
 
 impl Stream {
@@ -44,6 +55,8 @@ impl Stream {
             #[cfg(unix)]
             Self::Unix(_) => None,
             Self::Memory(_) => None,
+            #[cfg(feature = "testing")]
+            Self::Gated(gated) => gated.stream()?.peer_addr(),
         }
     }
 
@@ -55,6 +68,12 @@ impl Stream {
         return matches!(self, Self::Tls(_));
         #[cfg(not(feature = "tls"))]
         false
+    }
+
+    /// The same stream, for this gate to let pass.
+    #[cfg(feature = "testing")]
+    pub(super) fn gated(stream: Self, gate: Arc<Gate>) -> Self {
+        Self::Gated(Box::new(Gated::new(stream, gate)))
     }
 }
 
@@ -77,6 +96,11 @@ macro_rules! forward {
             }
             Stream::Memory(stream) => {
                 let $stream = Pin::new(stream);
+                $call
+            }
+            #[cfg(feature = "testing")]
+            Stream::Gated(stream) => {
+                let $stream = Pin::new(&mut **stream);
                 $call
             }
         }

@@ -131,8 +131,11 @@ impl Detached {
             Stream::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
             #[cfg(unix)]
             Stream::Unix(stream) => Self::Unix(stream.into_std()?),
-            // It knows no poller; and nobody accepts one.
+            // It knows no poller; and who accepts one serves it on one runtime.
             Stream::Memory(_) => return Err(io::ErrorKind::Unsupported.into()),
+            // A client's.
+            #[cfg(feature = "testing")]
+            Stream::Gated(_) => return Err(io::ErrorKind::Unsupported.into()),
         })
     }
 

@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, TcpSocket};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
+#[cfg(feature = "testing")]
+use crate::connection::MemoryListener;
 use crate::connection::Stream;
 use crate::error::{Error, Result};
 
@@ -120,6 +122,8 @@ pub(super) enum Listener {
         UnixListener,
         #[expect(dead_code, reason = "for its drop")] SocketFile,
     ),
+    #[cfg(feature = "testing")]
+    Memory(MemoryListener),
 }
 
 impl Listener {
@@ -143,7 +147,7 @@ impl Listener {
     /// The next connection; the peer's address unless it is a Unix socket.
     ///
     /// Cancel safe: no connection is lost.
-    pub(super) async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+    pub(super) async fn accept(&mut self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
@@ -159,6 +163,11 @@ impl Listener {
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
                 Ok((Stream::Unix(stream), None))
+            }
+            #[cfg(feature = "testing")]
+            Self::Memory(listener) => {
+                let (stream, peer) = listener.accept().await;
+                Ok((stream, Some(peer)))
             }
         }
     }

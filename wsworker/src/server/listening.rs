@@ -55,6 +55,24 @@ struct Control {
 impl Listening {
     pub(super) async fn bind(entry: Entry, settings: Settings) -> Result<Self> {
         settings.check()?;
+        let default = [Address::Tcp(DEFAULT_ADDRESS.into())];
+        let wanted = match &*settings.addresses {
+            [] => &default,
+            wanted => wanted,
+        };
+        let mut bound = Vec::new();
+        for address in wanted {
+            bound.extend(Listener::bind(address).await?);
+        }
+        Self::on(entry, settings, bound)
+    }
+
+    /// On what is bound. The settings were checked.
+    pub(super) fn on(
+        entry: Entry,
+        settings: Settings,
+        bound: Vec<(Address, Listener)>,
+    ) -> Result<Self> {
         // Panics where the runtime keeps no time: now, and not at a first deadline.
         drop(sleep(Duration::ZERO));
         let proxies = Proxies::parse(&settings.trusted_proxies)?;
@@ -64,17 +82,7 @@ impl Listening {
             settings.max_connections,
             settings.max_connections_per_address,
         );
-        let mut wanted = settings.addresses;
-        if wanted.is_empty() {
-            wanted.push(Address::Tcp(DEFAULT_ADDRESS.into()));
-        }
-        let (mut addresses, mut listeners) = (Vec::new(), Vec::new());
-        for address in &wanted {
-            for (address, listener) in Listener::bind(address).await? {
-                addresses.push(address);
-                listeners.push(listener);
-            }
-        }
+        let (addresses, listeners) = bound.into_iter().unzip();
         let protocols = settings.protocols.into_iter().map(Into::into).collect();
         let site = Arc::new(Site {
             entry,
@@ -329,6 +337,6 @@ fn http(max_header_size: usize) -> http1::Builder {
 }
 
 /// Loopback, as a first try should be; the port that the Workers tools use.
-const DEFAULT_ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 8787);
+pub(super) const DEFAULT_ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 8787);
 /// How long what was dropped may take to end.
 const NOTICING: Duration = Duration::from_millis(250);

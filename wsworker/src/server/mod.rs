@@ -17,6 +17,8 @@ mod stream;
 mod thread;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "testing")]
+mod under_test;
 mod values;
 mod words;
 
@@ -275,6 +277,13 @@ impl Server {
     /// As for [`run`](crate::run).
     pub fn run(self) -> Result<()> {
         run::run_server(self.entry, self.settings)
+    }
+}
+
+/// [`Server::new`].
+impl<W: Worker> From<W> for Server {
+    fn from(worker: W) -> Self {
+        Self::new(worker)
     }
 }
 
