@@ -244,6 +244,18 @@ fn what_is_read_as_a_whole_is_bounded() {
 }
 
 #[test]
+fn a_call_is_small_and_can_be_spawned() {
+    within(async || {
+        let server = RawServer::answering(ok("x"));
+        let call = client().fetch(server.url("/"));
+        // A callback that waits for it is kept with its connection.
+        assert!(size_of_val(&call) <= 16);
+        let mut response = tokio::spawn(call).await.unwrap().unwrap();
+        assert_eq!(response.text().await.unwrap(), "x");
+    });
+}
+
+#[test]
 fn mistakes_in_a_request_come_out_of_fetch() {
     within(async || {
         let client = client();

@@ -125,7 +125,8 @@ impl Client {
     }
 
     /// Sends a request and gives the response, once its head is there; the body
-    /// is read from it. A response of any status is `Ok`.
+    /// is read from it. A response of any status is `Ok`. The future does not
+    /// borrow the client, so that it can be spawned.
     ///
     /// A dropped call leaves nothing behind: the connection that the request was
     /// on is closed (of HTTP/2 its stream), as is that of a response whose body is
@@ -140,10 +141,13 @@ impl Client {
     ///   [`Error::is_timeout`] and a refused address [`Error::is_private_address`].
     /// - A 101 that opens no WebSocket by RFC 6455 §4.1: [`Error::is_handshake`].
     /// - `https` without the feature `tls`, or no tokio runtime: [`Error::is_config`].
-    pub async fn fetch(&self, request: impl Into<Request>) -> Result<Response> {
-        let request = request.into();
+    pub fn fetch<R: Into<Request>>(
+        &self,
+        request: R,
+    ) -> impl Future<Output = Result<Response>> + Send + use<R> {
+        let (client, request) = (self.inner.clone(), request.into());
         // Boxed: hyper's state is large, and would make each callback's future so.
-        Box::pin(self.inner.fetch(request)).await
+        Box::pin(async move { client.fetch(request).await })
     }
 
     fn with(settings: Settings) -> Self {
