@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use wsworker::WebSocketPair;
+use wsworker::prelude::*;
 
 use super::{Handing, KIB, only, tasks};
 use crate::raw::{Frame, RawClient, encode_all};
@@ -18,7 +19,8 @@ async fn joined(server: &mut Handing) -> (RawClient, RawClient) {
 #[test]
 fn messages_pings_and_closes_go_both_ways() {
     within(async || {
-        let mut server = Handing::start().await;
+        let patient = |s: Server| s.close_timeout(Duration::from_secs(4));
+        let mut server = Handing::start_with(patient).await;
         let before = tasks();
         let (mut a, mut b) = joined(&mut server).await;
         for i in 0..50 {
@@ -98,7 +100,7 @@ fn a_side_that_does_not_read_stops_the_other_and_loses_nothing() {
         let mut a = server.open_with(|_| async { narrow }, one).await;
         let narrow = RawClient::connect_narrow(server.addr).await;
         let mut b = server.open_with(|_| async { narrow }, other).await;
-        let bytes = encode_all((0..1000).map(|i| Frame::text(format!("{i:>10000}"))));
+        let bytes = encode_all((0..1800).map(|i| Frame::text(format!("{i:>10000}"))));
         let sent = a.writer.send_until_stalled(&bytes).await;
         println!("{sent} of {} bytes were taken", bytes.len());
         assert!(sent < bytes.len(), "it is read without end");
@@ -110,7 +112,7 @@ fn a_side_that_does_not_read_stops_the_other_and_loses_nothing() {
             writer.send_raw(&bytes[sent..]).await;
             writer
         });
-        for i in 0..1000 {
+        for i in 0..1800 {
             b.expect_text(&format!("{i:>10000}")).await;
         }
         drop((reader, writing.await.unwrap()));

@@ -17,7 +17,7 @@ fn a_clients_close_goes_to_the_server_whose_answer_comes_back() {
             .await;
         server.expect_text("last").await;
         assert_eq!(server.expect_close(4001).await, "bye");
-        // Until the close is answered, what the server says is not wanted.
+        client.expect_quiet().await;
         server.send(Frame::close(4002, "good bye")).await;
         assert_eq!(client.expect_close(4002).await, "good bye");
         client.expect_clean_eof().await;
@@ -68,7 +68,13 @@ fn a_close_without_a_code_stays_without_one() {
 #[test]
 fn a_close_that_the_other_side_does_not_answer_is_answered_in_time() {
     within(async || {
-        let proxied = Proxied::start().await;
+        let upstream = Upstream::start().await;
+        let proxied = Proxied::start_with(
+            upstream,
+            |s| s.close_timeout(CLOSE_TIMEOUT),
+            |c| c.close_timeout(CLOSE_TIMEOUT),
+        )
+        .await;
         let (mut client, mut server) = proxied.open().await;
         let begun = std::time::Instant::now();
         client.send(Frame::close(4001, "bye")).await;

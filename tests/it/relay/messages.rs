@@ -138,7 +138,7 @@ fn many_clients_do_not_mix() {
 /// One side sends without end and the other does not read; then it does.
 async fn stalls(proxied: Proxied, up: bool) {
     let (mut client, mut server) = proxied.open_narrow().await;
-    let frames = (0..1000).map(|i| Frame::text(format!("{i:>10000}")));
+    let frames = (0..1800).map(|i| Frame::text(format!("{i:>10000}")));
     if up {
         let bytes = encode_all(frames);
         let sent = client.writer.send_until_stalled(&bytes).await;
@@ -151,7 +151,7 @@ async fn stalls(proxied: Proxied, up: bool) {
             client.send_raw(&bytes[sent..]).await;
             client
         });
-        for i in 0..1000 {
+        for i in 0..1800 {
             server.expect_text(&format!("{i:>10000}")).await;
         }
         drop(rest.await.unwrap());
@@ -167,7 +167,7 @@ async fn stalls(proxied: Proxied, up: bool) {
             server.send_raw(&bytes[sent..]).await;
             server
         });
-        for i in 0..1000 {
+        for i in 0..1800 {
             client.expect_text(&format!("{i:>10000}")).await;
         }
         drop(rest.await.unwrap());

@@ -9,6 +9,7 @@ mod messages;
 mod upstream;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use wsworker::Client;
@@ -16,9 +17,12 @@ use wsworker::prelude::*;
 
 use self::upstream::{Conn, Upstream};
 use crate::raw::RawClient;
-use crate::server::{CLOSE_TIMEOUT, Served, eventually};
+use crate::server::{Served, eventually};
 
 const KIB: usize = 1024;
+
+/// What a side has to answer a Close, unless a test waits for it to pass.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// In front of one server: sends on whatever comes.
 #[worker]
@@ -51,11 +55,12 @@ impl Proxied {
         server: impl FnOnce(Server) -> Server,
         client: impl FnOnce(wsworker::ClientBuilder) -> wsworker::ClientBuilder,
     ) -> Proxied {
-        let client = client(Client::builder().close_timeout(CLOSE_TIMEOUT));
+        let client = client(Client::builder().close_timeout(PATIENCE));
         let worker = Proxy {
             client: client.build().unwrap(),
             upstream: upstream.addr,
         };
+        let server = |s: Server| server(s.close_timeout(PATIENCE));
         let proxy = Served::start_with(worker, server).await;
         // Its own tasks are there before a test counts.
         for _ in 0..10 {
