@@ -18,6 +18,9 @@ fn a_clients_close_goes_to_the_server_whose_answer_comes_back() {
         server.expect_text("last").await;
         assert_eq!(server.expect_close(4001).await, "bye");
         client.expect_quiet().await;
+        // It has not closed yet.
+        server.send(Frame::text("one moment")).await;
+        client.expect_text("one moment").await;
         server.send(Frame::close(4002, "good bye")).await;
         assert_eq!(client.expect_close(4002).await, "good bye");
         client.expect_clean_eof().await;
@@ -161,9 +164,29 @@ fn a_clients_violation_is_its_own_and_1001_to_the_server() {
             client.send(Frame::text("good")).await;
             server.expect_text("good").await;
             client.writer.try_send(frame.encode()).await;
-            client.expect_close(code).await;
             server.expect_close(1001).await;
+            server.send(Frame::close(1001, "")).await;
+            client.expect_close(code).await;
         }
+    });
+}
+
+#[test]
+fn the_answers_to_what_came_before_a_violation_arrive() {
+    within(async || {
+        let proxied = Proxied::start().await;
+        let (mut client, mut server) = proxied.open().await;
+        client
+            .send_all([Frame::text("good"), Frame::text("bad").rsv(4)])
+            .await;
+        server.expect_text("good").await;
+        server.expect_close(1001).await;
+        server
+            .send_all([Frame::text("answer"), Frame::close(1001, "")])
+            .await;
+        client.expect_text("answer").await;
+        client.expect_close(1002).await;
+        client.expect_eof().await;
     });
 }
 

@@ -30,6 +30,20 @@ fn messages_go_both_ways_whole_and_in_order() {
 }
 
 #[test]
+fn a_message_may_be_as_large_as_from_a_client() {
+    within(async || {
+        let upstream = Upstream::start().await;
+        let proxied = Proxied::start_with(upstream, |s| s.max_message(3 << 20), |c| c).await;
+        let (mut client, mut server) = proxied.open().await;
+        let large = vec![7; 3 << 20];
+        let bytes = Frame::binary(&large).encode();
+        let (_, ()) = tokio::join!(client.send_raw(bytes), server.expect_binary(&large));
+        let bytes = Frame::binary(&large).unmasked().encode();
+        let (_, ()) = tokio::join!(server.send_raw(bytes), client.expect_binary(&large));
+    });
+}
+
+#[test]
 fn fragments_arrive_as_one_message() {
     within(async || {
         let proxied = Proxied::start().await;

@@ -25,16 +25,20 @@ pub(crate) enum Event {
 /// Hears one thing at a time: the connection waits for the turn to end. A turn
 /// gives the consumer back, whatever happens: it catches its own panics.
 pub(crate) trait Consumer: Sized + Send + 'static {
+    /// Has it a say in how much is read? Then a turn brings one message, and it is
+    /// asked before each.
+    const RATIONS: bool = false;
+
+    /// Is it told what the peer sends after a Close of this side's, up to the
+    /// peer's own?
+    const HEARS_AFTER_CLOSE: bool = false;
+
     /// Hears messages until the inbox has no more, or one of them fails. One turn
     /// for several, as a turn costs more than handing over a message.
     fn messages(self, inbox: Inbox) -> impl Future<Output = Turned<Self>> + Send + 'static;
 
     /// Hears anything else.
     fn event(self, event: Event) -> impl Future<Output = Turned<Self>> + Send + 'static;
-
-    /// Has it a say in how much is read? Then a turn brings one message, and it is
-    /// asked before each.
-    const RATIONS: bool = false;
 
     /// May the next message be taken from the peer? While too much waits to be
     /// sent it stays there, unless the consumer knows better. One that says no
@@ -60,8 +64,8 @@ pub(crate) trait Consumer: Sized + Send + 'static {
         let _ = payload;
     }
 
-    /// The peer's Close was read, and every message before it was told. Ready
-    /// when the Close may be answered: with this, or as it came.
+    /// The peer's Close was read, or its violation found, and every message before
+    /// it was told. Ready when the last Close may be sent: this, or what is due.
     fn poll_heard(
         &mut self,
         close: &CloseEvent,

@@ -141,10 +141,9 @@ impl Life {
         }
     }
 
-    /// The peer's Close, if that is what ends it, until the consumer has heard it.
-    pub(super) fn peers_close(&self) -> Option<&CloseEvent> {
-        let close = self.end.as_ref()?.close.as_ref();
-        close.filter(|close| close.was_clean)
+    /// What the consumer will hear of the end, until it has.
+    pub(super) fn close(&self) -> Option<&CloseEvent> {
+        self.end.as_ref()?.close.as_ref()
     }
 
     /// Changes what answers the peer's Close.

@@ -157,6 +157,8 @@ impl Collector {
 }
 
 impl Consumer for Collector {
+    const RATIONS: bool = true;
+
     async fn messages(self, mut inbox: Inbox) -> Turned<Self> {
         while let Some(message) = inbox.next().await {
             let message = message.detached_below(CHUNK / 2);
@@ -174,14 +176,19 @@ impl Consumer for Collector {
         (self, Ok(()))
     }
 
-    const RATIONS: bool = true;
-
     fn has_room(&self, handle: &Handle) -> bool {
         !handle.is_over_half() && self.0.has_room()
     }
 
-    fn poll_heard(&mut self, _: &CloseEvent, cx: &mut Context<'_>) -> Poll<Option<ClosePayload>> {
-        self.0.poll_heard(cx).map(|()| None)
+    fn poll_heard(
+        &mut self,
+        close: &CloseEvent,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<ClosePayload>> {
+        match close.was_clean {
+            true => self.0.poll_heard(cx).map(|()| None),
+            false => Poll::Ready(None),
+        }
     }
 }
 

@@ -4,9 +4,9 @@
 //! on one side is that side's queue, and while it is half full the other is not read.
 //!
 //! Pings and pongs are passed on too, except the pongs to our own pings. A peer's
-//! Close is passed on, and answered as the other side answers it. Whoever is lost
-//! without one is lost for the other side too: a server behind us as 1014, a
-//! client as 1001.
+//! Close is passed on, and answered as the other side answers it; what that side
+//! says until then still arrives. Whoever is lost without one is lost for the other
+//! side too: a server behind us as 1014, a client as 1001.
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,8 +32,12 @@ pub(super) fn to_server(client: Opening, mut server: Opening) {
     server.upgraded.hub = Hub::on(&runtime::Handle::current(), limits);
     let handles = [Role::Server, Role::Client].map(Handle::new);
     let lost = [CloseCode::GOING_AWAY, CloseCode::BAD_GATEWAY];
-    let [from_client, from_server] = Passing::both(&handles, lost);
+    let [mut from_client, from_server] = Passing::both(&handles, lost);
+    from_client.waits = true;
     let [near, far] = handles;
+    // What may come from a client may be answered in kind.
+    let limits = client.upgraded.hub.limits;
+    let server = server.taking(limits.max_message);
     let sides = [
         client.connect(near, from_client),
         server.connect(far, from_server),
@@ -110,15 +114,25 @@ struct Passing {
     other: Arc<Handle>,
     /// What the other side's peer hears if this one's is lost.
     lost: CloseCode,
+    /// A client that broke the protocol still hears what the server has to say to
+    /// what came before.
+    waits: bool,
     /// What our own pings on this side carry, so that their pongs are known.
     own: [u8; 4],
     side: usize,
     ends: Arc<Ends>,
 }
 
-/// How each side closed.
+/// How each side closes.
 #[derive(Default)]
-struct Ends(Mutex<[Option<CloseEvent>; 2]>);
+struct Ends(Mutex<[End; 2]>);
+
+#[derive(Default)]
+struct End {
+    /// It ends of itself, and the other side was told.
+    begun: bool,
+    closed: Option<CloseEvent>,
+}
 
 impl Passing {
     /// The consumers of two connections, with what each one's loss is to the other.
@@ -127,29 +141,43 @@ impl Passing {
         [0, 1].map(|side| Self {
             other: handles[1 - side].clone(),
             lost: lost[side],
+            waits: false,
             own: key::fresh(),
             side,
             ends: ends.clone(),
         })
     }
 
+    /// Tells the other side how this one ends.
+    fn pass_on(&self, close: &CloseEvent) {
+        self.ends.lock()[self.side].begun = true;
+        self.other.close(&match close.was_clean {
+            true => ClosePayload::echo(close),
+            false => ClosePayload::cut(self.lost, ""),
+        });
+    }
+
     fn closed(&self, close: CloseEvent) {
-        if !close.was_clean {
-            self.other.close(&ClosePayload::cut(self.lost, ""));
+        let answers = self.ends.lock()[1 - self.side].begun;
+        if !answers {
+            self.pass_on(&close);
         }
-        self.ends.lock()[self.side] = Some(close);
+        self.ends.lock()[self.side].closed = Some(close);
         // It may wait for this, to answer its peer.
         self.other.wake();
     }
 }
 
 impl Ends {
-    fn lock(&self) -> MutexGuard<'_, [Option<CloseEvent>; 2]> {
+    fn lock(&self) -> MutexGuard<'_, [End; 2]> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Consumer for Passing {
+    const RATIONS: bool = true;
+    const HEARS_AFTER_CLOSE: bool = true;
+
     async fn messages(self, mut inbox: Inbox) -> Turned<Self> {
         while let Some(message) = inbox.next().await {
             self.other.forward(&message);
@@ -165,8 +193,6 @@ impl Consumer for Passing {
         }
         (self, Ok(()))
     }
-
-    const RATIONS: bool = true;
 
     fn has_room(&self, _: &Handle) -> bool {
         !self.other.is_over_half()
@@ -192,13 +218,17 @@ impl Consumer for Passing {
         close: &CloseEvent,
         _: &mut Context<'_>,
     ) -> Poll<Option<ClosePayload>> {
-        self.other.close(&ClosePayload::echo(close));
+        self.pass_on(close);
+        if !close.was_clean && !self.waits {
+            return Poll::Ready(None);
+        }
         let ends = self.ends.lock();
-        let Some(answer) = &ends[1 - self.side] else {
+        let Some(answer) = &ends[1 - self.side].closed else {
             // Called again when there is one.
             return Poll::Pending;
         };
-        Poll::Ready(answer.was_clean.then(|| ClosePayload::echo(answer)))
+        let both = close.was_clean && answer.was_clean;
+        Poll::Ready(both.then(|| ClosePayload::echo(answer)))
     }
 }
 

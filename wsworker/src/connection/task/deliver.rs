@@ -50,7 +50,7 @@ impl<C: Consumer> Connection<C> {
                 continue;
             }
             let lost = phase == Phase::Ending && self.stream.is_none();
-            if self.handle.state() != State::Open && !lost {
+            if self.handle.state() != State::Open && !lost && !C::HEARS_AFTER_CLOSE {
                 // After a Close of ours nothing is delivered, as in a browser. What
                 // came before the peer was lost is.
                 self.drop_ahead();
@@ -147,14 +147,14 @@ impl<C: Consumer> Connection<C> {
         }
     }
 
-    /// May the peer's Close be answered? Whatever else ends a connection waits
-    /// for nobody.
+    /// May the last Close be sent? A peer that is gone gets none.
     fn poll_heard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Listening::Idle(consumer) = &mut self.consumer else {
             return Poll::Ready(());
         };
-        if let Some(close) = self.life.peers_close()
+        if !self.life.has_parted()
             && self.handle.state() == State::Open
+            && let Some(close) = self.life.close()
             && let Some(answer) = ready!(consumer.poll_heard(close, cx))
         {
             self.life.answer_with(answer);

@@ -77,7 +77,7 @@ impl<C: Consumer> Connection<C> {
     /// free, else to be read ahead?
     #[inline]
     pub(super) fn may_take(&self) -> bool {
-        if self.handle.state() != State::Open {
+        if self.handle.state() != State::Open && !C::HEARS_AFTER_CLOSE {
             return true;
         }
         let (ahead, failed) = match &self.awake {
@@ -205,7 +205,7 @@ impl<C: Consumer> Connection<C> {
     #[inline]
     fn may_hear(&self) -> bool {
         let free = matches!(self.consumer, Listening::Idle(_) | Listening::Hearing);
-        free && self.handle.state() == State::Open
+        free && (self.handle.state() == State::Open || C::HEARS_AFTER_CLOSE)
     }
 
     /// Takes what the consumer does not hear, or not now.
