@@ -4,10 +4,13 @@
 //! `WSWORKER_ADDR=127.0.0.1:8788 UPSTREAM=http://127.0.0.1:8787 cargo run --example proxy`
 
 use wsworker::prelude::*;
+use wsworker::{Client, Redirect};
 
 #[worker]
 #[derive(Clone)]
-struct Proxy;
+struct Proxy {
+    client: Client,
+}
 
 impl Worker for Proxy {
     async fn fetch(&mut self, req: Request, env: &Env) -> Result<Response> {
@@ -15,7 +18,7 @@ impl Worker for Proxy {
         let target = req.uri().path_and_query().map_or("/", |path| path.as_str());
         let url = format!("{upstream}{target}");
         // Of a WebSocket too: returned, the response joins both connections.
-        let response = wsworker::fetch(req.into_builder().url(url)).await;
+        let response = self.client.fetch(req.into_builder().url(url)).await;
         response.or_else(|error| {
             eprintln!("{error}");
             Response::error("Bad Gateway", 502)
@@ -24,5 +27,7 @@ impl Worker for Proxy {
 }
 
 fn main() -> Result<()> {
-    wsworker::run(Proxy)
+    // Redirects are the caller's to follow.
+    let client = Client::builder().redirect(Redirect::Manual).build()?;
+    wsworker::run(Proxy { client })
 }

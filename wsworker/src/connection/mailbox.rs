@@ -180,15 +180,8 @@ impl Consumer for Collector {
         !handle.is_over_half() && self.0.has_room()
     }
 
-    fn poll_heard(
-        &mut self,
-        close: &CloseEvent,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<ClosePayload>> {
-        match close.was_clean {
-            true => self.0.poll_heard(cx).map(|()| None),
-            false => Poll::Ready(None),
-        }
+    fn poll_heard(&mut self, _: &CloseEvent, cx: &mut Context<'_>) -> Poll<Option<ClosePayload>> {
+        self.0.poll_heard(cx).map(|()| None)
     }
 }
 
