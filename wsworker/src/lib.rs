@@ -32,6 +32,8 @@
 //! - Every limit has a documented default; a peer can never make the process
 //!   panic, hang or hold memory without bound.
 
+#[cfg(all(any(doc, doctest), feature = "client"))]
+pub mod docs;
 pub mod prelude;
 
 #[doc(hidden)]

@@ -1,0 +1,4 @@
+//! Guides, only in the documentation. No code of the library is here.
+
+#[doc = include_str!("coming_from_workers.md")]
+pub mod coming_from_workers {}
