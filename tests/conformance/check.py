@@ -1,8 +1,6 @@
 """Judges a kosoku report: every case passes, but for those declared unimplemented.
 
-Does not run the cases.   check.py INDEX_JSON UNIMPLEMENTED_TXT [NON_STRICT_TXT]
-
-A case that the second list names may be non-strict too.
+Does not run the cases.   check.py INDEX_JSON UNIMPLEMENTED_TXT
 """
 
 import fnmatch
@@ -19,11 +17,12 @@ CASES = {
 INFORMATIONAL = {"7.1.6", "7.13.1", "7.13.2"}
 
 
-def main(index_path, unimplemented_path, non_strict_path=None):
+def main(index_path, unimplemented_path):
     with open(index_path, encoding="utf-8") as file:
         index = json.load(file)
-    patterns = patterns_of(unimplemented_path)
-    loose = patterns_of(non_strict_path) if non_strict_path else []
+    with open(unimplemented_path, encoding="utf-8") as file:
+        lines = (line.split("#")[0].strip() for line in file)
+        patterns = [line for line in lines if line]
 
     if len(index) != 1:
         print(f"the report is of {len(index)} peers, not of one: {sorted(index)}")
@@ -31,7 +30,7 @@ def main(index_path, unimplemented_path, non_strict_path=None):
     cases = next(iter(index.values()))
     problems = missing_cases(cases)
 
-    counts = {"OK": 0, "INFORMATIONAL": 0, "NON-STRICT": 0, "UNIMPLEMENTED": 0}
+    counts = {"OK": 0, "INFORMATIONAL": 0, "UNIMPLEMENTED": 0}
     better = []
     for case, result in sorted(cases.items(), key=by_number):
         behavior = result["behavior"]
@@ -39,8 +38,6 @@ def main(index_path, unimplemented_path, non_strict_path=None):
         declared = any(fnmatch.fnmatchcase(case, pattern) for pattern in patterns)
         if behavior == "UNIMPLEMENTED" and declared:
             counts["UNIMPLEMENTED"] += 1
-        elif behavior == "NON-STRICT" and close == "OK" and case in loose:
-            counts["NON-STRICT"] += 1
         elif case in INFORMATIONAL and behavior == close == "INFORMATIONAL":
             counts["INFORMATIONAL"] += 1
         elif case not in INFORMATIONAL and behavior == close == "OK":
@@ -56,12 +53,6 @@ def main(index_path, unimplemented_path, non_strict_path=None):
         print(f"  declared unimplemented, but passing: {' '.join(better)}")
     print("  " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     return 1 if problems else 0
-
-
-def patterns_of(path):
-    with open(path, encoding="utf-8") as file:
-        lines = (line.split("#")[0].strip() for line in file)
-        return [line for line in lines if line]
 
 
 def missing_cases(cases):
@@ -81,6 +72,6 @@ def by_number(item):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4):
+    if len(sys.argv) != 3:
         sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))

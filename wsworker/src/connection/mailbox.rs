@@ -1,9 +1,9 @@
 //! Events that wait to be asked for: a consumer that has no code of its own.
 //! The connection puts them in, whoever holds a `WebSocketEvents` takes them out.
 //!
-//! It is the connection's read-ahead: bounded alike, and as before a callback,
-//! the peer's Close is answered only when every message before it was taken and
-//! the next one asked for.
+//! It is the connection's read-ahead: bounded alike, and as with callbacks, the
+//! peer's Close is answered, or its violation, only when every message before it
+//! was taken and the next one asked for.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -180,15 +180,8 @@ impl Consumer for Collector {
         !handle.is_over_half() && self.0.has_room()
     }
 
-    fn poll_heard(
-        &mut self,
-        close: &CloseEvent,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<ClosePayload>> {
-        match close.was_clean {
-            true => self.0.poll_heard(cx).map(|()| None),
-            false => Poll::Ready(None),
-        }
+    fn poll_heard(&mut self, _: &CloseEvent, cx: &mut Context<'_>) -> Poll<Option<ClosePayload>> {
+        self.0.poll_heard(cx).map(|()| None)
     }
 }
 
