@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::{KIB, Proxied, Upstream, only, tasks};
-use crate::raw::{Frame, QUIET};
+use wsworker::prelude::*;
+
+use super::{Conn, KIB, Proxied, Upstream, only, tasks};
+use crate::raw::{CLOSE, Frame, PING, QUIET, RawClient};
 use crate::server::{CLOSE_TIMEOUT, eventually, within};
 
 #[test]
@@ -72,12 +74,8 @@ fn a_close_without_a_code_stays_without_one() {
 fn a_close_that_the_other_side_does_not_answer_is_answered_in_time() {
     within(async || {
         let upstream = Upstream::start().await;
-        let proxied = Proxied::start_with(
-            upstream,
-            |s| s.close_timeout(CLOSE_TIMEOUT),
-            |c| c.close_timeout(CLOSE_TIMEOUT),
-        )
-        .await;
+        let hasty = |s: Server| s.close_timeout(CLOSE_TIMEOUT);
+        let proxied = Proxied::start_with(upstream, hasty).await;
         let (mut client, mut server) = proxied.open().await;
         let begun = std::time::Instant::now();
         client.send(Frame::close(4001, "bye")).await;
@@ -226,21 +224,35 @@ fn shutting_down_closes_both_sides_with_1001() {
     });
 }
 
+/// Both sides of a proxy whose patience is short, and both have answered its own
+/// pings: to us alone.
+async fn pinged() -> (Proxied, RawClient, Conn) {
+    let idle = Duration::from_millis(600);
+    let upstream = Upstream::start().await;
+    let proxied = Proxied::start_with(upstream, |s| s.idle_timeout(idle)).await;
+    let (mut client, mut server) = proxied.open().await;
+    for _ in 0..3 {
+        let (to_client, to_server) = tokio::join!(client.expect_ping(), server.expect_ping());
+        assert_ne!(to_client, to_server);
+        client.send(Frame::pong(to_client)).await;
+        server.send(Frame::pong(to_server)).await;
+    }
+    (proxied, client, server)
+}
+
 #[test]
 fn a_server_that_goes_silent_is_lost() {
     within(async || {
-        let idle = Duration::from_millis(400);
-        let upstream = Upstream::start().await;
-        let proxied = Proxied::start_with(upstream, |s| s, |c| c.idle_timeout(idle)).await;
-        let (mut client, mut server) = proxied.open().await;
-        // Our own ping, which is answered to us.
-        for _ in 0..3 {
-            let ping = server.expect_ping().await;
-            server.send(Frame::pong(ping)).await;
+        let (_proxied, mut client, mut server) = pinged().await;
+        loop {
+            let frame = client.read_frame().await;
+            if frame.opcode != PING {
+                assert_eq!(frame.close_code(), Some(1014), "{frame:?}");
+                break;
+            }
+            client.send(Frame::pong(frame.payload)).await;
         }
-        client.expect_quiet().await;
         server.expect_ping().await;
-        client.expect_close(1014).await;
         server.expect_eof().await;
     });
 }
@@ -248,16 +260,15 @@ fn a_server_that_goes_silent_is_lost() {
 #[test]
 fn a_client_that_goes_silent_is_lost() {
     within(async || {
-        let idle = Duration::from_millis(400);
-        let upstream = Upstream::start().await;
-        let proxied = Proxied::start_with(upstream, |s| s.idle_timeout(idle), |c| c).await;
-        let (mut client, mut server) = proxied.open().await;
-        for _ in 0..3 {
-            let ping = client.expect_ping().await;
-            client.send(Frame::pong(ping)).await;
+        let (_proxied, mut client, mut server) = pinged().await;
+        loop {
+            let frame = server.frame().await;
+            if frame.opcode != PING {
+                assert_eq!((frame.opcode, &*frame.payload), (CLOSE, &[3, 233][..]));
+                break;
+            }
+            server.send(Frame::pong(frame.payload)).await;
         }
-        server.expect_quiet().await;
-        server.expect_close(1001).await;
         client.expect_ping().await;
         client.expect_eof().await;
     });

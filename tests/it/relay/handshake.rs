@@ -50,7 +50,7 @@ fn the_101_is_our_own_with_the_servers_other_headers() {
 fn a_protocol_that_the_server_did_not_choose_is_not_ours_to_choose() {
     within(async || {
         let upstream = Upstream::start().await;
-        let proxied = Proxied::start_with(upstream, |s| s.protocols(["v1"]), |c| c).await;
+        let proxied = Proxied::start_with(upstream, |s| s.protocols(["v1"])).await;
         let mut client = RawClient::connect(proxied.proxy.addr).await;
         let offer = [("Sec-WebSocket-Protocol", "v2, v1")];
         let (response, _server) = tokio::join!(client.handshake(&offer), proxied.upstream.accept());

@@ -33,7 +33,7 @@ fn messages_go_both_ways_whole_and_in_order() {
 fn a_message_may_be_as_large_as_from_a_client() {
     within(async || {
         let upstream = Upstream::start().await;
-        let proxied = Proxied::start_with(upstream, |s| s.max_message(3 << 20), |c| c).await;
+        let proxied = Proxied::start_with(upstream, |s| s.max_message(3 << 20)).await;
         let (mut client, mut server) = proxied.open().await;
         let large = vec![7; 3 << 20];
         let bytes = Frame::binary(&large).encode();
@@ -193,7 +193,7 @@ async fn stalls(proxied: Proxied, up: bool) {
 fn a_server_that_does_not_read_stops_its_client_and_loses_nothing() {
     within(async || {
         let upstream = Upstream::narrow().await;
-        let proxied = Proxied::start_with(upstream, |s| s, |c| c.max_buffered(64 * KIB)).await;
+        let proxied = Proxied::start_with(upstream, |s| s.max_buffered(64 * KIB)).await;
         stalls(proxied, true).await;
     });
 }
@@ -202,7 +202,7 @@ fn a_server_that_does_not_read_stops_its_client_and_loses_nothing() {
 fn a_client_that_does_not_read_stops_its_server_and_loses_nothing() {
     within(async || {
         let upstream = Upstream::narrow().await;
-        let proxied = Proxied::start_with(upstream, |s| s.max_buffered(64 * KIB), |c| c).await;
+        let proxied = Proxied::start_with(upstream, |s| s.max_buffered(64 * KIB)).await;
         stalls(proxied, false).await;
     });
 }
@@ -211,7 +211,7 @@ fn a_client_that_does_not_read_stops_its_server_and_loses_nothing() {
 fn pings_without_end_stop_at_a_side_that_does_not_read() {
     within(async || {
         let upstream = Upstream::narrow().await;
-        let proxied = Proxied::start_with(upstream, |s| s, |c| c.max_buffered(64 * KIB)).await;
+        let proxied = Proxied::start_with(upstream, |s| s.max_buffered(64 * KIB)).await;
         let (mut client, mut server) = proxied.open_narrow().await;
         let bytes = encode_all((0..100_000).map(|i| Frame::ping(format!("{i:>100}"))));
         let sent = client.writer.send_until_stalled(&bytes).await;

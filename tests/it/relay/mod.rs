@@ -12,7 +12,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use wsworker::Client;
 use wsworker::prelude::*;
 
 use self::upstream::{Conn, Upstream};
@@ -28,14 +27,13 @@ const PATIENCE: Duration = Duration::from_secs(4);
 #[worker]
 #[derive(Clone)]
 struct Proxy {
-    client: Client,
     upstream: SocketAddr,
 }
 
 impl Worker for Proxy {
     async fn fetch(&mut self, req: Request, _env: &Env) -> Result<Response> {
         let url = format!("http://{}{}", self.upstream, req.uri());
-        self.client.fetch(req.into_builder().url(url)).await
+        wsworker::fetch(req.into_builder().url(url)).await
     }
 }
 
@@ -47,17 +45,11 @@ struct Proxied {
 
 impl Proxied {
     async fn start() -> Proxied {
-        Proxied::start_with(Upstream::start().await, |s| s, |c| c).await
+        Proxied::start_with(Upstream::start().await, |s| s).await
     }
 
-    async fn start_with(
-        upstream: Upstream,
-        server: impl FnOnce(Server) -> Server,
-        client: impl FnOnce(wsworker::ClientBuilder) -> wsworker::ClientBuilder,
-    ) -> Proxied {
-        let client = client(Client::builder().close_timeout(PATIENCE));
+    async fn start_with(upstream: Upstream, server: impl FnOnce(Server) -> Server) -> Proxied {
         let worker = Proxy {
-            client: client.build().unwrap(),
             upstream: upstream.addr,
         };
         let server = |s: Server| server(s.close_timeout(PATIENCE));

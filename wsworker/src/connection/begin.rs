@@ -43,15 +43,6 @@ impl Opening {
         tokio::spawn(self.connect(handle, consumer));
     }
 
-    /// Takes messages of at least so many bytes.
-    pub(super) fn taking(mut self, max_message: usize) -> Self {
-        let hub = &self.upgraded.hub;
-        if hub.limits.max_message < max_message {
-            self.upgraded.hub = hub.with_max_message(max_message);
-        }
-        self
-    }
-
     /// The connection, to be driven on the current runtime.
     pub(super) fn connect<C: Consumer>(self, handle: Arc<Handle>, consumer: C) -> Connection<C> {
         let upgraded = self.upgraded;

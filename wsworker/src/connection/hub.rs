@@ -82,15 +82,6 @@ impl Hub {
         Self::with(limits, Env::of_process().clone(), Clock::on(runtime))
     }
 
-    /// The same but for one limit.
-    pub(super) fn with_max_message(&self, max_message: usize) -> Arc<Self> {
-        let limits = Limits {
-            max_message,
-            ..self.limits
-        };
-        Self::with(limits, self.env.clone(), self.clock.clone())
-    }
-
     fn with(limits: Limits, env: Env, clock: Arc<Clock>) -> Arc<Self> {
         Arc::new(Self {
             times: Times {

@@ -1,9 +1,9 @@
 //! Events that wait to be asked for: a consumer that has no code of its own.
 //! The connection puts them in, whoever holds a `WebSocketEvents` takes them out.
 //!
-//! It is the connection's read-ahead: bounded alike, and as before a callback,
-//! the peer's Close is answered only when every message before it was taken and
-//! the next one asked for.
+//! It is the connection's read-ahead: bounded alike, and as with callbacks, the
+//! peer's Close is answered, or its violation, only when every message before it
+//! was taken and the next one asked for.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -35,9 +35,6 @@ pub(super) fn to_server(client: Opening, mut server: Opening) {
     let [mut from_client, from_server] = Passing::both(&handles, lost);
     from_client.waits = true;
     let [near, far] = handles;
-    // What may come from a client may be answered in kind.
-    let limits = client.upgraded.hub.limits;
-    let server = server.taking(limits.max_message);
     let sides = [
         client.connect(near, from_client),
         server.connect(far, from_server),

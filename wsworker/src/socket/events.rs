@@ -32,9 +32,9 @@ use crate::protocol::close::{CloseCode, ClosePayload};
 /// ```
 ///
 /// While nobody asks, the connection reads up to 64 KiB ahead and then lets its
-/// peer wait; pings are answered meanwhile. The peer's Close is answered when
-/// every message before it was taken and the next event is asked for, at latest
-/// after `close_timeout` (5 s by default). After a Close of this side's only the
+/// peer wait; pings are answered meanwhile. The peer's Close, or its violation, is
+/// answered when every message before it was taken and the next event is asked
+/// for, at latest after `close_timeout` (5 s by default). After a Close of this side's only the
 /// close follows: messages that were not taken are dropped, as in a browser.
 ///
 /// There is one for each socket, so it is no `Clone`. Dropped before the close,
