@@ -7,7 +7,7 @@
 //! queue was empty. So frames leave in the order in which they were sent.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
@@ -16,6 +16,7 @@ use tokio::sync::futures::OwnedNotified;
 
 use super::hub::{Hub, Limits, Slow};
 use super::turn;
+use super::wheel::Key;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::protocol::close::ClosePayload;
@@ -36,6 +37,8 @@ pub(crate) struct Handle {
     awaited: AtomicBool,
     state: AtomicU8,
     role: Role,
+    /// The connection's entry in its hub's wheel. Here, where it takes no room.
+    timer: AtomicU32,
     queue: Mutex<Queue>,
 }
 
@@ -85,6 +88,7 @@ impl Handle {
             awaited: AtomicBool::new(false),
             state: AtomicU8::new(OPEN),
             role,
+            timer: AtomicU32::new(0),
             queue: Mutex::default(),
         })
     }
@@ -112,6 +116,15 @@ impl Handle {
     /// Which side of the opening handshake the connection is.
     pub(super) fn role(&self) -> Role {
         self.role
+    }
+
+    pub(super) fn set_timer(&self, key: Key) {
+        self.timer.store(key.0, Ordering::Relaxed);
+    }
+
+    /// Only once the connection is entered.
+    pub(super) fn timer(&self) -> Key {
+        Key(self.timer.load(Ordering::Relaxed))
     }
 
     pub(crate) fn id(&self) -> u64 {
