@@ -186,6 +186,17 @@ impl<C: Consumer> Connection<C> {
         unwritten || (reads && self.stopped && self.may_take())
     }
 
+    /// Writes what another's turn has sent; gives whether that is all there is to do.
+    pub(super) fn write_out(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.life.phase() != Phase::Open || self.stopped {
+            return false;
+        }
+        let turn = Turn::enter(&self.handle);
+        self.flush(&turn, cx);
+        self.park();
+        self.life.phase() == Phase::Open
+    }
+
     fn awake(&mut self) -> &mut Awake {
         self.awake.get_or_insert_default()
     }
