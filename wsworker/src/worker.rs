@@ -20,7 +20,7 @@ use pin_project_lite::pin_project;
 use crate::connection::{Consumer, Event, Handle, Inbox, Opening, Role, Slow, Turned, Upgraded};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::{Accepted, Body, Request, Response};
+use crate::http::{Accepted, Body, Head, Request, Response};
 use crate::protocol::close::CloseEvent;
 use crate::protocol::message::Message;
 use crate::socket::WebSocket;
@@ -278,7 +278,7 @@ fn start<W: Worker>(worker: Kept<W>, accepted: Accepted) -> Start {
             let callbacks = Callbacks {
                 worker,
                 ws: WebSocket::new(handle.clone()),
-                request: Some(Request::of(request, Body::empty())),
+                request: Some(request),
             };
             let opening = Opening {
                 upgraded,
@@ -304,8 +304,9 @@ fn start<W: Worker>(worker: Kept<W>, accepted: Accepted) -> Start {
 struct Callbacks<W> {
     worker: Kept<W>,
     ws: WebSocket,
-    /// Until `on_open` has returned.
-    request: Option<Request>,
+    /// Until `on_open` has it. The head alone: this is here for as long as the
+    /// connection.
+    request: Option<Arc<Head>>,
 }
 
 impl<W: Worker> Consumer for Callbacks<W> {
@@ -333,7 +334,10 @@ impl<W: Worker> Consumer for Callbacks<W> {
         } = &mut self;
         let result = match event {
             Event::Open => match request.take() {
-                Some(request) => guarded(|| worker.on_open(ws, &request)).await.flatten(),
+                Some(head) => {
+                    let request = Request::of(head, Body::empty());
+                    guarded(|| worker.on_open(ws, &request)).await.flatten()
+                }
                 None => Ok(()),
             },
             Event::Error(error) => guarded(|| worker.on_error(ws, &error)).await,

@@ -18,7 +18,12 @@ fn descriptors() -> usize {
 }
 
 /// Polls a future so many times and drops it; gives whether it ended by itself.
-async fn cut_off<F: Future>(future: F, polls: usize) -> bool {
+async fn cut_off(future: impl Future, polls: usize) -> bool {
+    cut_off_by(future, polls, || {}).await
+}
+
+/// As `cut_off`; does something before it drops the future.
+async fn cut_off_by(future: impl Future, polls: usize, before: impl FnOnce()) -> bool {
     let mut future = pin!(future);
     for _ in 0..polls {
         let ready = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
@@ -27,7 +32,47 @@ async fn cut_off<F: Future>(future: F, polls: usize) -> bool {
         }
         tokio::task::yield_now().await;
     }
+    before();
     false
+}
+
+async fn in_memory() {
+    let (one, other) = WebSocketPair::new();
+    let mut one = one.accept();
+    one.send("early").unwrap();
+    tokio::task::yield_now().await;
+    let mut other = other.accept();
+    for _ in 0..3 {
+        let Some(Event::Message(message)) = other.next().await else {
+            panic!("no message");
+        };
+        other.ready().await.unwrap();
+        other.send(message).unwrap();
+        assert!(matches!(one.next().await, Some(Event::Message(_))));
+        one.send("next").unwrap();
+    }
+    one.close().unwrap();
+    while other.next().await.is_some() {}
+    while one.next().await.is_some() {}
+}
+
+#[test]
+fn a_panic_at_any_point_of_a_conversation_leaves_nothing() {
+    within(async || {
+        let before = tasks();
+        for polls in 0.. {
+            let talking = tokio::spawn(async move {
+                let ended = cut_off_by(in_memory(), polls, || panic!("as told")).await;
+                assert!(ended);
+            });
+            let panicked = talking.await.is_err();
+            only(before).await;
+            if !panicked {
+                println!("panicked at {polls} points");
+                break;
+            }
+        }
+    });
 }
 
 #[test]
@@ -36,29 +81,7 @@ fn a_conversation_in_memory_cut_off_at_any_point_leaves_nothing() {
         let before = tasks();
         let mut polls = 0;
         loop {
-            let ended = cut_off(
-                async {
-                    let (one, other) = WebSocketPair::new();
-                    let mut one = one.accept();
-                    one.send("early").unwrap();
-                    tokio::task::yield_now().await;
-                    let mut other = other.accept();
-                    for _ in 0..3 {
-                        let Some(Event::Message(message)) = other.next().await else {
-                            panic!("no message");
-                        };
-                        other.ready().await.unwrap();
-                        other.send(message).unwrap();
-                        assert!(matches!(one.next().await, Some(Event::Message(_))));
-                        one.send("next").unwrap();
-                    }
-                    one.close().unwrap();
-                    while other.next().await.is_some() {}
-                    while one.next().await.is_some() {}
-                },
-                polls,
-            )
-            .await;
+            let ended = cut_off(in_memory(), polls).await;
             only(before).await;
             if ended {
                 break;

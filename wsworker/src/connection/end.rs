@@ -139,9 +139,11 @@ impl Drop for End {
 impl Fetched {
     /// Says goodbye to a server that nobody talks to.
     fn close(self) {
-        let _inside = self.runtime.enter();
-        let handle = Handle::new(Role::Client);
-        handle.close(&ClosePayload::cut(CloseCode::GOING_AWAY, ""));
-        self.opening.begin(handle, Collector::deaf());
+        let opening = self.opening;
+        self.runtime.spawn(async {
+            let handle = Handle::new(Role::Client);
+            handle.close(&ClosePayload::cut(CloseCode::GOING_AWAY, ""));
+            opening.connect(handle, Collector::deaf()).await;
+        });
     }
 }

@@ -5,18 +5,22 @@
 //! waiting before it, it is held in the thread's batch. From anywhere else, or
 //! behind something that waits, it is queued, and the task is woken when the
 //! queue was empty. So frames leave in the order in which they were sent.
+//!
+//! `bound`: what it learns when its connection begins; `room`: waiting for room.
 
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+mod bound;
+mod room;
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use tokio::sync::Notify;
-use tokio::sync::futures::OwnedNotified;
 
-use super::hub::{Hub, Limits, Slow};
+use self::bound::Bound;
+use super::hub::Limits;
 use super::turn;
-use crate::env::Env;
+use super::wheel::Key;
 use crate::error::{Error, Result};
 use crate::protocol::close::ClosePayload;
 use crate::protocol::message::Message;
@@ -36,16 +40,9 @@ pub(crate) struct Handle {
     awaited: AtomicBool,
     state: AtomicU8,
     role: Role,
+    /// The connection's entry in its hub's wheel. Here, where it takes no room.
+    timer: AtomicU32,
     queue: Mutex<Queue>,
-}
-
-/// What a handle learns when its connection begins.
-struct Bound {
-    hub: Arc<Hub>,
-    remote_addr: Option<SocketAddr>,
-    protocol: Option<Box<str>>,
-    /// Around the callbacks, where somebody listens.
-    span: Option<Box<tracing::Span>>,
 }
 
 /// How far a socket's life has gone.
@@ -85,28 +82,9 @@ impl Handle {
             awaited: AtomicBool::new(false),
             state: AtomicU8::new(OPEN),
             role,
+            timer: AtomicU32::new(0),
             queue: Mutex::default(),
         })
-    }
-
-    /// The connection is there. Once.
-    pub(super) fn bind(
-        &self,
-        hub: Arc<Hub>,
-        remote_addr: Option<SocketAddr>,
-        protocol: Option<Box<str>>,
-    ) {
-        let span = tracing::info_span!("connection", id = self.id, remote_addr = ?remote_addr);
-        let max_buffered = hub.limits.max_buffered;
-        let bound = Bound {
-            hub,
-            remote_addr,
-            protocol,
-            span: (!span.is_disabled()).then(|| Box::new(span)),
-        };
-        let twice = self.bound.set(bound).is_err();
-        debug_assert!(!twice, "a handle has one connection");
-        self.max_buffered.store(max_buffered, Ordering::Relaxed);
     }
 
     /// Which side of the opening handshake the connection is.
@@ -114,53 +92,17 @@ impl Handle {
         self.role
     }
 
+    pub(super) fn set_timer(&self, key: Key) {
+        self.timer.store(key.0, Ordering::Relaxed);
+    }
+
+    /// Only once the connection is entered.
+    pub(super) fn timer(&self) -> Key {
+        Key(self.timer.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn id(&self) -> u64 {
         self.id
-    }
-
-    /// None too while there is no connection.
-    pub(crate) fn remote_addr(&self) -> Option<SocketAddr> {
-        self.bound.get()?.remote_addr
-    }
-
-    /// None too while there is no connection.
-    pub(crate) fn protocol(&self) -> Option<&str> {
-        self.bound.get()?.protocol.as_deref()
-    }
-
-    /// The process's while there is no connection.
-    pub(crate) fn env(&self) -> &Env {
-        match self.bound.get() {
-            Some(bound) => &bound.hub.env,
-            None => Env::of_process(),
-        }
-    }
-
-    /// What a broadcast does with it while it is full.
-    pub(crate) fn slow(&self) -> Slow {
-        self.bound
-            .get()
-            .map_or_else(Slow::default, |b| b.hub.limits.slow)
-    }
-
-    #[inline]
-    pub(super) fn enter_span(&self) -> Option<tracing::span::Entered<'_>> {
-        self.bound().span.as_ref().map(|span| span.enter())
-    }
-
-    #[inline]
-    pub(super) fn hub(&self) -> &Arc<Hub> {
-        &self.bound().hub
-    }
-
-    /// The Close of a server that is going away.
-    pub(super) fn closing(&self) -> Option<&ClosePayload> {
-        self.hub().closing()
-    }
-
-    #[inline]
-    fn bound(&self) -> &Bound {
-        self.bound.get().expect("a connection's handle is bound")
     }
 
     #[inline]
@@ -301,38 +243,6 @@ impl Handle {
         self.wake_waiting();
     }
 
-    /// Waits until `send` finds room. Once it had to wait it waits until half of
-    /// the limit is free.
-    ///
-    /// Cancel safe, and a dropped call leaves nothing behind.
-    pub(crate) async fn ready(&self) -> Result<()> {
-        let mut waited = false;
-        while let Some(room) = self.awaits_room(&mut waited)? {
-            room.await;
-        }
-        Ok(())
-    }
-
-    /// What rings when there may be room; none if there is.
-    fn awaits_room(&self, waited: &mut bool) -> Result<Option<OwnedNotified>> {
-        let limit = self.max_buffered();
-        let mut queue = self.queue();
-        if self.state() != State::Open {
-            return Err(Error::closed());
-        }
-        if !*waited && self.buffered() < limit {
-            return Ok(None);
-        }
-        *waited = true;
-        let for_room = &mut queue.waiting.get_or_insert_default().for_room;
-        // It hears what rings from now on, polled or not.
-        let room = for_room.get_or_insert_default().clone().notified_owned();
-        // Said before the look at what is buffered, as the writer counts before it
-        // looks at this: one of the two sees the other.
-        self.awaited.store(true, Ordering::SeqCst);
-        Ok(self.is_over_half().then_some(room))
-    }
-
     pub(super) fn wake(&self) {
         let waker = self.queue().waker.clone();
         if let Some(waker) = waker {
@@ -374,26 +284,6 @@ impl Handle {
     /// Counts bytes that went out.
     pub(super) fn sub_buffered(&self, n: usize) {
         self.buffered.fetch_sub(n, Ordering::SeqCst);
-    }
-
-    /// Tells those who wait for room, if there is enough.
-    #[inline]
-    pub(super) fn tell_room(&self) {
-        if self.awaited.load(Ordering::SeqCst) && !self.is_over_half() {
-            self.wake_waiting();
-        }
-    }
-
-    /// Calls those who wait for room: there is some, or there never will be.
-    fn wake_waiting(&self) {
-        let for_room = {
-            let mut queue = self.queue();
-            self.awaited.store(false, Ordering::SeqCst);
-            queue.waiting.as_mut().and_then(|w| w.for_room.take())
-        };
-        if let Some(for_room) = for_room {
-            for_room.notify_waiters();
-        }
     }
 
     /// Holds or queues a control frame.

@@ -88,7 +88,8 @@ impl Future for Holding {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(connection) = &mut self.connection {
             // Before the look at its fate: now the handle knows whom to wake.
-            let _ = Pin::new(connection).poll(cx);
+            let _ = Pin::new(&mut *connection).poll(cx);
+            connection.give_place_back();
         }
         let fate = {
             let mut state = self.held.state();

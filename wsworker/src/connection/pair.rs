@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tokio::io::duplex;
+use tokio::io::{DuplexStream, duplex};
 use tokio::runtime;
 
 use super::begin::{Accepted, Opener, Opening, Source, Upgraded};
@@ -174,19 +174,22 @@ fn alone(accepted: Accepted, loss: Loss) -> Result<(), NoRuntime> {
     }
 }
 
-fn begin_on(runtime: &runtime::Handle, accepted: Accepted, stream: tokio::io::DuplexStream) {
-    let _inside = runtime.enter();
-    accepted.begin(Source::Opening(Opening {
-        upgraded: Upgraded {
-            stream: Stream::Memory(stream),
-            read: Vec::new(),
-            hub: Hub::on(runtime, Limits::default()),
-            remote_addr: None,
-            guard: None,
-        },
-        protocol: None,
-        opener: None,
-    }));
+fn begin_on(runtime: &runtime::Handle, accepted: Accepted, stream: DuplexStream) {
+    let hub = Hub::on(runtime, Limits::default());
+    // Not by entering it: an end may be dropped where that is not possible.
+    runtime.spawn(async {
+        accepted.begin(Source::Opening(Opening {
+            upgraded: Upgraded {
+                stream: Stream::Memory(stream),
+                read: Vec::new(),
+                hub,
+                remote_addr: None,
+                guard: None,
+            },
+            protocol: None,
+            opener: None,
+        }));
+    });
 }
 
 /// Bytes that may be under way in memory, each way.

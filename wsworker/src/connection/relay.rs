@@ -9,8 +9,9 @@
 //! side too: a server behind us as 1014, a client as 1001.
 
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::runtime;
 use tokio::task::yield_now;
@@ -39,7 +40,7 @@ pub(super) fn to_server(client: Opening, mut server: Opening) {
         client.connect(near, from_client),
         server.connect(far, from_server),
     ];
-    tokio::spawn(Relay(sides.map(Some)));
+    tokio::spawn(Relay::of(sides));
 }
 
 /// Joins two clients' connections, on the current runtime. One may run already,
@@ -53,29 +54,86 @@ pub(super) fn between_clients<C: Consumer>(
     let [from_one, from_other] = Passing::both(&handles, [CloseCode::GOING_AWAY; 2]);
     let [_, far] = handles;
     let sides = [running.hand_over(from_one), other.connect(far, from_other)];
-    tokio::spawn(Relay(sides.map(Some)));
+    tokio::spawn(Relay::of(sides));
 }
 
-/// Both sides; none where it has ended.
-struct Relay([Option<Connection<Passing>>; 2]);
+/// Drives both connections.
+struct Relay {
+    sides: [Side; 2],
+    /// Whoever polls this.
+    task: Arc<Task>,
+}
+
+/// One of the two connections, until it has ended.
+struct Side {
+    connection: Option<Connection<Passing>>,
+    call: Arc<Call>,
+    waker: Waker,
+}
+
+/// Somebody called for a side, and not for the other: that one need not be asked
+/// whether there is anything to do.
+struct Call {
+    called: AtomicBool,
+    task: Arc<Task>,
+}
+
+#[derive(Default)]
+struct Task(Mutex<Option<Waker>>);
+
+impl Relay {
+    fn of(connections: [Connection<Passing>; 2]) -> Self {
+        let task = Arc::<Task>::default();
+        Self {
+            sides: connections.map(|connection| Side::new(connection, &task)),
+            task,
+        }
+    }
+
+    /// Lets a side do what there is to do. What it sends to the other waits there.
+    fn drive(&mut self, side: usize) {
+        let [one, other] = &mut self.sides;
+        let (this, other) = match side {
+            0 => (one, other),
+            _ => (other, one),
+        };
+        let Some(connection) = &mut this.connection else {
+            return;
+        };
+        let other = other.connection.as_ref().map(Connection::handle);
+        // What is sent there is seen to before this poll ends.
+        let _attended = other.map(turn::attend);
+        let mut cx = Context::from_waker(&this.waker);
+        if !this.call.called.swap(false, Ordering::AcqRel) && connection.write_out(&mut cx) {
+            return;
+        }
+        let ended = Pin::new(&mut *connection).poll(&mut cx).is_ready();
+        if let (Some(closing), Some(other)) = (connection.handle().closing(), other) {
+            // The server goes away, and the connection to the other side with it.
+            other.close(closing);
+        }
+        if ended {
+            this.connection = None;
+        }
+    }
+}
 
 impl Future for Relay {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let relay = &mut *self;
-        relay.poll_side(0, cx);
-        relay.poll_side(1, cx);
+        relay.task.is(cx.waker());
         for _ in 0..ROUNDS {
-            if relay.0.iter().all(Option::is_none) {
-                return Poll::Ready(());
-            }
-            // One may have sent, or made room, after the other had its turn.
-            let behind = |side: &Option<_>| side.as_ref().is_some_and(Connection::is_behind);
-            let Some(side) = relay.0.iter().position(behind) else {
-                return Poll::Pending;
+            let Some(side) = relay.sides.iter().position(Side::has_work) else {
+                let ended = relay.sides.iter().all(|side| side.connection.is_none());
+                return if ended {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                };
             };
-            relay.poll_side(side, cx);
+            relay.drive(side);
         }
         // Others come first.
         let _ = pin!(yield_now()).poll(cx);
@@ -83,26 +141,50 @@ impl Future for Relay {
     }
 }
 
-impl Relay {
-    fn poll_side(&mut self, side: usize, cx: &mut Context<'_>) {
-        let [one, other] = &mut self.0;
-        let (polled, other) = match side {
-            0 => (one, other),
-            _ => (other, one),
-        };
-        let Some(connection) = polled else {
-            return;
-        };
-        // What is sent there is seen to in this poll.
-        let _attended = other.as_ref().map(|other| turn::attend(other.handle()));
-        let ended = Pin::new(&mut *connection).poll(cx).is_ready();
-        if let (Some(closing), Some(other)) = (connection.handle().closing(), other) {
-            // The server goes away, and the connection to the other side with it.
-            other.handle().close(closing);
+impl Side {
+    fn new(connection: Connection<Passing>, task: &Arc<Task>) -> Self {
+        let call = Arc::new(Call {
+            called: AtomicBool::new(true),
+            task: task.clone(),
+        });
+        Self {
+            connection: Some(connection),
+            waker: call.clone().into(),
+            call,
         }
-        if ended {
-            *polled = None;
+    }
+
+    /// Was it called, or has the other sent something or made room for more?
+    fn has_work(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| {
+            self.call.called.load(Ordering::Acquire) || connection.is_behind()
+        })
+    }
+}
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.called.store(true, Ordering::Release);
+        if let Some(task) = &*self.task.lock() {
+            task.wake_by_ref();
         }
+    }
+}
+
+impl Task {
+    fn is(&self, waker: &Waker) {
+        let mut task = self.lock();
+        if !task.as_ref().is_some_and(|task| task.will_wake(waker)) {
+            *task = Some(waker.clone());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

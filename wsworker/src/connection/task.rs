@@ -29,7 +29,6 @@ use super::handle::Handle;
 use super::life::{Life, Phase};
 use super::stream::Stream;
 use super::turn::Turn;
-use super::wheel::Key;
 use crate::error::Error;
 use crate::protocol::message::Message;
 use crate::wire::{Batch, Chunk, Reader, Role};
@@ -56,10 +55,7 @@ pub(crate) struct Connection<C: Consumer> {
 }
 
 /// A connection's handle, in its hub's list for as long as this lives.
-struct Entered {
-    handle: Arc<Handle>,
-    timer: Key,
-}
+struct Entered(Arc<Handle>);
 
 enum Listening<C> {
     Idle(C),
@@ -190,6 +186,17 @@ impl<C: Consumer> Connection<C> {
         unwritten || (reads && self.stopped && self.may_take())
     }
 
+    /// Writes what another's turn has sent; gives whether that is all there is to do.
+    pub(super) fn write_out(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.life.phase() != Phase::Open || self.stopped {
+            return false;
+        }
+        let turn = Turn::enter(&self.handle);
+        self.flush(&turn, cx);
+        self.park();
+        self.life.phase() == Phase::Open
+    }
+
     fn awake(&mut self) -> &mut Awake {
         self.awake.get_or_insert_default()
     }
@@ -218,8 +225,8 @@ impl<C: Consumer> Unpin for Connection<C> {}
 
 impl Entered {
     fn new(handle: Arc<Handle>) -> Self {
-        let timer = handle.hub().insert(handle.clone());
-        Self { handle, timer }
+        handle.set_timer(handle.hub().insert(handle.clone()));
+        Self(handle)
     }
 }
 
@@ -228,14 +235,14 @@ impl Deref for Entered {
 
     #[inline]
     fn deref(&self) -> &Handle {
-        &self.handle
+        &self.0
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.handle.end();
-        self.handle.hub().remove(self.timer);
+        self.end();
+        self.hub().remove(self.timer());
     }
 }
 

@@ -7,7 +7,7 @@
 
 /// Names an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key(u32);
+pub(super) struct Key(pub(super) u32);
 
 pub(super) struct Wheel<T> {
     entries: Vec<Entry<T>>,

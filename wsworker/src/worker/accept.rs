@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Callbacks, Kept, Worker};
 use crate::connection::Opener;
-use crate::http::{Body, Head, Request};
+use crate::http::Head;
 use crate::socket::{WebSocket, WebSocketEnd};
 
 impl WebSocketEnd {
@@ -25,7 +25,7 @@ impl WebSocketEnd {
         self.accept_for(|handle, opener| Callbacks {
             worker,
             ws: WebSocket::new(handle.clone()),
-            request: Some(Request::of(head(opener), Body::empty())),
+            request: Some(head(opener)),
         })
     }
 }

@@ -2,6 +2,8 @@ use std::pin::pin;
 use std::task::{Context, Wake};
 
 use super::*;
+use crate::connection::hub::Hub;
+use crate::env::Env;
 
 fn handle(max_buffered: usize) -> Arc<Handle> {
     let limits = Limits {

@@ -15,6 +15,14 @@ impl<C: Consumer> Connection<C> {
         self
     }
 
+    /// A connection that is held counts no more when its stream is gone, though
+    /// somebody may yet hear how it ended.
+    pub(in crate::connection) fn give_place_back(&mut self) {
+        if self.stream.is_none() {
+            self.guard = None;
+        }
+    }
+
     pub(in crate::connection) fn handle(&self) -> &Handle {
         &self.handle
     }

@@ -129,7 +129,7 @@ impl<C: Consumer> Connection<C> {
         };
         if let Some(due) = due.filter(|due| *due < self.armed) {
             self.armed = due;
-            self.handle.hub().set(self.handle.timer, due);
+            self.handle.hub().set(self.handle.timer(), due);
         }
     }
 }

@@ -1,0 +1,87 @@
+//! What a handle learns when its connection begins: it may be there before.
+//! Does not decide when that is; `begin` does.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Handle;
+use crate::connection::hub::{Hub, Slow};
+use crate::env::Env;
+use crate::protocol::close::ClosePayload;
+
+/// What a handle learns when its connection begins.
+pub(super) struct Bound {
+    hub: Arc<Hub>,
+    remote_addr: Option<SocketAddr>,
+    protocol: Option<Box<str>>,
+    /// Around the callbacks, where somebody listens.
+    span: Option<Box<tracing::Span>>,
+}
+
+impl Handle {
+    /// The connection is there. Once.
+    pub(in crate::connection) fn bind(
+        &self,
+        hub: Arc<Hub>,
+        remote_addr: Option<SocketAddr>,
+        protocol: Option<Box<str>>,
+    ) {
+        let span = tracing::info_span!("connection", id = self.id, remote_addr = ?remote_addr);
+        let max_buffered = hub.limits.max_buffered;
+        let bound = Bound {
+            hub,
+            remote_addr,
+            protocol,
+            span: (!span.is_disabled()).then(|| Box::new(span)),
+        };
+        let twice = self.bound.set(bound).is_err();
+        debug_assert!(!twice, "a handle has one connection");
+        self.max_buffered.store(max_buffered, Ordering::Relaxed);
+    }
+
+    /// None too while there is no connection.
+    pub(crate) fn remote_addr(&self) -> Option<SocketAddr> {
+        self.bound.get()?.remote_addr
+    }
+
+    /// None too while there is no connection.
+    pub(crate) fn protocol(&self) -> Option<&str> {
+        self.bound.get()?.protocol.as_deref()
+    }
+
+    /// The process's while there is no connection.
+    pub(crate) fn env(&self) -> &Env {
+        match self.bound.get() {
+            Some(bound) => &bound.hub.env,
+            None => Env::of_process(),
+        }
+    }
+
+    /// What a broadcast does with it while it is full.
+    pub(crate) fn slow(&self) -> Slow {
+        self.bound
+            .get()
+            .map_or_else(Slow::default, |b| b.hub.limits.slow)
+    }
+
+    #[inline]
+    pub(in crate::connection) fn enter_span(&self) -> Option<tracing::span::Entered<'_>> {
+        self.bound().span.as_ref().map(|span| span.enter())
+    }
+
+    #[inline]
+    pub(in crate::connection) fn hub(&self) -> &Arc<Hub> {
+        &self.bound().hub
+    }
+
+    /// The Close of a server that is going away.
+    pub(in crate::connection) fn closing(&self) -> Option<&ClosePayload> {
+        self.hub().closing()
+    }
+
+    #[inline]
+    fn bound(&self) -> &Bound {
+        self.bound.get().expect("a connection's handle is bound")
+    }
+}
