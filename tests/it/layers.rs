@@ -18,6 +18,7 @@ const LAYERS: &[&str] = &[
     "client",
     "worker",
     "spawn",
+    "storage",
     "server",
     "__private",
     "testing",
