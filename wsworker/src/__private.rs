@@ -2,4 +2,6 @@
 //! interface: it may change with every release.
 
 pub use crate::connection::Slow;
+#[cfg(feature = "objects")]
+pub use crate::object::{Called, Class, ObjectOptions, Registration};
 pub use crate::worker::{Annotated, CloneForEachRequest, Entry, Options, entrypoint};

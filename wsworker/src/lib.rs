@@ -46,8 +46,11 @@ mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod guard;
 mod http;
 mod log;
+#[cfg(feature = "objects")]
+mod object;
 mod protocol;
 mod server;
 mod socket;
@@ -70,6 +73,12 @@ pub use crate::connection::{Slow, SocketEvent as Event, State};
 pub use crate::env::{Env, Secret};
 pub use crate::error::{Error, Result};
 pub use crate::http::{Body, Params, ReadBody, Request, RequestBuilder, Response, Router, Upgrade};
+#[cfg(feature = "objects")]
+#[cfg_attr(docsrs, doc(cfg(feature = "objects")))]
+pub use crate::object::{
+    AlarmInfo, DurableObject, ListOptions, Namespace, ObjectContext, ObjectId, ObjectStorage,
+    Sockets, Stub,
+};
 pub use crate::protocol::close::{CloseCode, CloseEvent};
 pub use crate::protocol::message::Message;
 #[cfg(feature = "tls")]

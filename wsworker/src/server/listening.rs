@@ -18,6 +18,8 @@ use tokio::time::{sleep, timeout};
 use super::accept::Acceptor;
 use super::address::{Address, Listener};
 use super::limits::Counts;
+#[cfg(feature = "objects")]
+use super::objects::Living;
 use super::proxies::Proxies;
 use super::settings::Settings;
 use super::thread::{Site, Thread};
@@ -33,6 +35,8 @@ use crate::worker::Entry;
 #[must_use = "connections are accepted only by `serve`"]
 pub struct Listening {
     site: Arc<Site>,
+    #[cfg(feature = "objects")]
+    objects: Option<Arc<crate::object::Objects>>,
     limits: Limits,
     addresses: Vec<Address>,
     listeners: Vec<Listener>,
@@ -84,9 +88,12 @@ impl Listening {
         );
         let (addresses, listeners) = bound.into_iter().unzip();
         let protocols = settings.protocols.into_iter().map(Into::into).collect();
+        let env = Env::from_process(settings.vars, settings.secrets);
+        #[cfg(feature = "objects")]
+        let objects = settings.objects.install(&env)?;
         let site = Arc::new(Site {
             entry,
-            env: Env::from_process(settings.vars, settings.secrets),
+            env,
             origins: settings.origins,
             proxies,
             counts: counts.clone(),
@@ -99,6 +106,8 @@ impl Listening {
         });
         Ok(Self {
             site,
+            #[cfg(feature = "objects")]
+            objects,
             limits: settings.limits,
             addresses,
             listeners,
@@ -156,6 +165,10 @@ impl Listening {
         span.in_scope(|| tracing::info!(threads = threads.len(), "listening"));
 
         let mut serving = Serving::start(threads, self.drain_timeout, span);
+        #[cfg(feature = "objects")]
+        if let Some(objects) = self.objects {
+            serving.ending.objects = Some(Living::start(objects));
+        }
         for listener in self.listeners {
             let acceptor = Acceptor::new(listener, serving.ending.threads.clone());
             serving.accepting.spawn(acceptor.run());
@@ -251,6 +264,8 @@ impl Serving {
                 drain_timeout,
                 span,
                 drained: false,
+                #[cfg(feature = "objects")]
+                objects: None,
             },
         }
     }
@@ -277,6 +292,8 @@ struct Ending {
     drain_timeout: Duration,
     span: tracing::Span,
     drained: bool,
+    #[cfg(feature = "objects")]
+    objects: Option<Living>,
 }
 
 impl Ending {
@@ -299,6 +316,10 @@ impl Ending {
             // Theirs is to notice; not to take the time that is over.
             let _ = timeout(NOTICING, counts.empty()).await;
         }
+        #[cfg(feature = "objects")]
+        if let Some(objects) = &mut self.objects {
+            objects.end(self.drain_timeout.max(NOTICING)).await;
+        }
         self.drained = true;
         // What a handler that never returns keeps open still needs its deadlines.
         let beats = std::mem::take(&mut self.beats);
@@ -320,6 +341,8 @@ impl Ending {
             drain_timeout: self.drain_timeout,
             span: self.span.clone(),
             drained: false,
+            #[cfg(feature = "objects")]
+            objects: self.objects.take(),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::Address;
+#[cfg(feature = "objects")]
+use super::objects::Objects;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use crate::connection::Limits;
@@ -35,6 +37,9 @@ pub(super) struct Settings {
     pub(super) tls_key: Option<PathBuf>,
     /// `run` only; as many as there are cores if none.
     pub(super) threads: Option<usize>,
+    /// Durable Objects.
+    #[cfg(feature = "objects")]
+    pub(super) objects: Objects,
     /// Variables for `Env`.
     pub(super) vars: Vec<(String, String)>,
     /// Secrets for `Env`.
@@ -60,6 +65,8 @@ impl Default for Settings {
             tls_cert: None,
             tls_key: None,
             threads: None,
+            #[cfg(feature = "objects")]
+            objects: Objects::default(),
             vars: Vec::new(),
             secrets: Vec::new(),
         }
@@ -78,6 +85,8 @@ impl Settings {
         set(&mut settings.handshake_timeout, options.handshake_timeout);
         settings.protocols = strings(options.protocols);
         settings.origins.listed = strings(options.origins);
+        #[cfg(feature = "objects")]
+        settings.objects.classes.extend(options.objects);
         settings
     }
 
