@@ -8,6 +8,7 @@ mod closing;
 mod frames;
 mod idle;
 mod layers;
+mod objects;
 mod opening;
 mod order;
 mod pairs;

@@ -104,7 +104,7 @@ impl<T: DurableObject> Cell<T> {
             aborted,
             ..
         } = *event;
-        let failure = match (ran.and_then(|ran| ran.flatten()), aborted) {
+        let failure = match (ran.flatten().flatten(), aborted) {
             (Ok(output), None) => match Gate::enter(&self.core, batch, effects, asked) {
                 Ok(settled) => return Ok((output, settled)),
                 Err(effects) => {

@@ -142,8 +142,11 @@ impl ObjectOptions {
 pub struct Registration {
     pub(super) name: &'static str,
     pub(super) type_id: fn() -> TypeId,
-    pub(super) make: fn(&Arc<Shared>) -> (Arc<dyn Any + Send + Sync>, Arc<dyn AnyClass>),
+    pub(super) make: fn(&Arc<Shared>) -> Made,
 }
+
+/// A class, as it is found by its type and by its name.
+pub(super) type Made = (Arc<dyn Any + Send + Sync>, Arc<dyn AnyClass>);
 
 impl Registration {
     /// The class's stable name.

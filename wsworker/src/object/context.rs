@@ -87,7 +87,7 @@ impl ObjectContext {
     /// It is not this object's.
     pub fn tags(&self, ws: &WebSocket) -> Result<Vec<String>> {
         let tags = Member::of(ws, &self.core)?.tags();
-        Ok(tags.iter().map(|tag| tag.to_string()).collect())
+        Ok(tags.iter().map(ToString::to_string).collect())
     }
 
     /// Adds a tag, if the socket does not have it.

@@ -43,6 +43,19 @@ impl Event {
         })
     }
 
+    /// What leaves this process in the middle of an event first waits for the commits
+    /// of the object's earlier events.
+    ///
+    /// # Errors
+    /// One of them failed.
+    pub(super) async fn settle(core: &Core) -> Result<()> {
+        core.gate.settle().await;
+        match core.gate.has_failed() {
+            false => Ok(()),
+            true => Err(Error::undone("a commit that it builds on failed")),
+        }
+    }
+
     /// The object whose event runs on this thread.
     pub(super) fn running() -> Option<Arc<Core>> {
         CURRENT.with_borrow(|current| current.as_ref().map(|event| event.core.clone()))
@@ -54,6 +67,18 @@ impl Event {
             Some(event) => change(event),
             None => Err(Error::new(OUTSIDE)),
         })
+    }
+}
+
+/// In an object's event: waits until what its earlier events did is durable.
+///
+/// # Errors
+/// It never will be.
+#[cfg(feature = "client")]
+pub(crate) async fn settle_running() -> Result<()> {
+    match Event::running() {
+        Some(core) => Event::settle(&core).await,
+        None => Ok(()),
     }
 }
 

@@ -168,9 +168,12 @@ impl Outlet for Member {
         }
         let held = self.held();
         self.handle().may_send(held)?;
-        Event::current(&core, |event| match event {
-            Some(event) => event.effects.send(self, message),
-            None => core.outside(|effects| effects.send(self, message)),
+        let sent = Event::current(&core, |event| match event {
+            Some(event) => Ok(event.effects.send(self, message)),
+            None => Err((self, message)),
+        });
+        sent.unwrap_or_else(|(member, message)| {
+            core.outside(|effects| effects.send(member, message))
         })
     }
 
@@ -179,14 +182,20 @@ impl Outlet for Member {
         if self.state() != State::Open || self.closing.swap(true, Ordering::AcqRel) {
             return;
         }
-        Event::current(&core, |event| match event {
-            Some(event) => event.effects.close(self, close),
-            // It cannot fail: nothing is charged for a Close.
-            None => drop(core.outside(|effects| {
-                effects.close(self, close);
-                Ok(())
-            })),
+        let unsent = Event::current(&core, |event| match event {
+            Some(event) => {
+                event.effects.close(self, close);
+                None
+            }
+            None => Some((self, close)),
         });
+        if let Some((member, close)) = unsent {
+            // It cannot fail: nothing is charged for a Close.
+            let _ = core.outside(|effects| {
+                effects.close(member, close);
+                Ok(())
+            });
+        }
     }
 
     fn state(&self) -> State {

@@ -29,6 +29,8 @@ mod waits;
 pub use self::alarm::AlarmInfo;
 pub use self::class::{Class, DurableObject, ObjectOptions, Registration};
 pub use self::context::ObjectContext;
+#[cfg(feature = "client")]
+pub(crate) use self::event::settle_running;
 pub use self::id::ObjectId;
 pub use self::jobs::Called;
 pub(crate) use self::objects::Objects;

@@ -55,15 +55,19 @@ impl Sockets {
     pub fn broadcast(self, message: impl Into<Message>) {
         let Self { core, chosen } = self;
         let message = message.into();
-        Event::current(&core, |event| match event {
-            Some(event) => {
-                if let Err(error) = event.effects.broadcast(chosen, message) {
-                    event.aborted.get_or_insert(error);
-                }
+        let unsent = Event::current(&core, |event| {
+            let Some(event) = event else {
+                return Some((chosen, message));
+            };
+            if let Err(error) = event.effects.broadcast(chosen, message) {
+                event.aborted.get_or_insert(error);
             }
-            // One alone is never too much.
-            None => drop(core.outside(|effects| effects.broadcast(chosen, message))),
+            None
         });
+        if let Some((chosen, message)) = unsent {
+            // One alone is never too much.
+            let _ = core.outside(|effects| effects.broadcast(chosen, message));
+        }
     }
 
     /// How many there are.

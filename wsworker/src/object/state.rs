@@ -283,11 +283,7 @@ impl ObjectStorage {
     /// # Errors
     /// A commit failed, and this event is going to be undone with it.
     pub async fn sync(&self) -> Result<()> {
-        self.core.gate.settle().await;
-        match self.core.gate.has_failed() {
-            false => Ok(()),
-            true => Err(Error::undone("a commit that it builds on failed")),
-        }
+        Event::settle(&self.core).await
     }
 
     /// When the object's alarm is due, if it has one.

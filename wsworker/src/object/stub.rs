@@ -124,10 +124,7 @@ impl<T: DurableObject> Stub<T> {
         let caller = Event::running();
         let waiting = match &caller {
             Some(caller) => {
-                caller.gate.settle().await;
-                if caller.gate.has_failed() {
-                    return Err(Error::undone("a commit that it builds on failed"));
-                }
+                Event::settle(caller).await?;
                 Some(caller.shared.waits.enter(&caller.key, &cell.core.key)?)
             }
             None => None,

@@ -28,6 +28,8 @@ use super::tls::Shared;
 use crate::connection::{Hub, Limits};
 use crate::env::Env;
 use crate::error::{Error, Result};
+#[cfg(feature = "objects")]
+use crate::object::Objects;
 use crate::worker::Entry;
 
 /// A server that has its addresses and does not accept yet: made by
@@ -35,8 +37,6 @@ use crate::worker::Entry;
 #[must_use = "connections are accepted only by `serve`"]
 pub struct Listening {
     site: Arc<Site>,
-    #[cfg(feature = "objects")]
-    objects: Option<Arc<crate::object::Objects>>,
     limits: Limits,
     addresses: Vec<Address>,
     listeners: Vec<Listener>,
@@ -54,6 +54,8 @@ struct Control {
     asked: AtomicBool,
     /// Rung once, when the end was asked for.
     bell: Notify,
+    #[cfg(feature = "objects")]
+    objects: Option<Arc<Objects>>,
 }
 
 impl Listening {
@@ -106,8 +108,6 @@ impl Listening {
         });
         Ok(Self {
             site,
-            #[cfg(feature = "objects")]
-            objects,
             limits: settings.limits,
             addresses,
             listeners,
@@ -116,6 +116,8 @@ impl Listening {
                 counts,
                 asked: AtomicBool::new(false),
                 bell: Notify::new(),
+                #[cfg(feature = "objects")]
+                objects,
             })),
         })
     }
@@ -166,8 +168,8 @@ impl Listening {
 
         let mut serving = Serving::start(threads, self.drain_timeout, span);
         #[cfg(feature = "objects")]
-        if let Some(objects) = self.objects {
-            serving.ending.objects = Some(Living::start(objects));
+        if let Some(objects) = &self.handle.0.objects {
+            serving.ending.objects = Some(Living::start(objects.clone()));
         }
         for listener in self.listeners {
             let acceptor = Acceptor::new(listener, serving.ending.threads.clone());
@@ -218,6 +220,12 @@ impl ServerHandle {
     /// How many connections are open, WebSockets and others.
     pub fn connections(&self) -> usize {
         self.0.counts.open()
+    }
+
+    /// How many Durable Objects are in memory, awake or hibernating.
+    #[cfg(feature = "objects")]
+    pub fn objects(&self) -> usize {
+        self.0.objects.as_ref().map_or(0, |objects| objects.len())
     }
 }
 
