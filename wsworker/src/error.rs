@@ -87,6 +87,8 @@ enum Kind {
     TooSlow,
     /// A setting is wrong.
     Config,
+    /// What keeps the state of objects failed.
+    Storage,
     /// The operating system said no.
     Io,
 }
@@ -107,6 +109,14 @@ impl Error {
     /// An error of the application's own, with a text for the log.
     pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
         Self::with(Kind::Application, message, None)
+    }
+
+    /// What keeps the state of objects failed: for whoever implements a storage.
+    pub fn storage(
+        message: impl Into<Cow<'static, str>>,
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self::with(Kind::Storage, message, source)
     }
 
     /// The socket's queue is full: the peer reads more slowly than we send.
@@ -181,6 +191,12 @@ impl Error {
     /// A setting is wrong, or there are settings that do not go together.
     pub fn is_config(&self) -> bool {
         matches!(self.0.kind, Kind::Config)
+    }
+
+    /// What keeps the state of objects failed: a full disk, a database that is damaged
+    /// or in use, a commit that did not happen.
+    pub fn is_storage(&self) -> bool {
+        matches!(self.0.kind, Kind::Storage)
     }
 
     /// The operating system refused: an address that is taken, a reset.
@@ -413,6 +429,14 @@ mod tests {
             "cannot listen on 127.0.0.1:1: disk on fire"
         );
         assert!(error.is_io());
+    }
+
+    #[test]
+    fn a_storage_gives_its_own_error() {
+        let full = std::io::Error::other("disk full");
+        let error = Error::storage("cannot commit", Some(full.into()));
+        assert!(error.is_storage() && !error.is_io());
+        assert_eq!(error.to_string(), "cannot commit: disk full");
     }
 
     #[test]

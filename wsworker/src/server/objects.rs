@@ -2,6 +2,7 @@
 //! Does not run them; `object` does.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +13,14 @@ use super::Server;
 use crate::env::Env;
 use crate::error::Result;
 use crate::object::{self, DurableObject, Registration};
-use crate::storage::{MemoryStorage, Storage};
+use crate::storage::{SqliteStorage, Storage};
 
 /// What is said of them.
 #[derive(Clone, Default)]
 pub(super) struct Objects {
     pub(super) classes: Vec<Registration>,
     pub(super) storage: Option<Arc<dyn Storage>>,
+    pub(super) data: Option<PathBuf>,
 }
 
 /// Those of a server that serves, with the tasks that wake them and put them to sleep.
@@ -34,7 +36,16 @@ impl Server {
         self
     }
 
-    /// Where objects keep their state.
+    /// The directory in which objects keep their state, made if it is not there.
+    /// Default: `wsworker-data`, in the current directory. Looked at only if there is
+    /// a class of objects.
+    pub fn data(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.settings.objects.data = Some(directory.into());
+        self
+    }
+
+    /// Where objects keep their state, instead of the directory
+    /// [`data`](Self::data).
     pub fn storage(mut self, storage: impl Storage) -> Self {
         self.settings.objects.storage = Some(Arc::new(storage));
         self
@@ -47,9 +58,10 @@ impl Objects {
         if self.classes.is_empty() {
             return Ok(None);
         }
-        let storage = self
-            .storage
-            .unwrap_or_else(|| Arc::new(MemoryStorage::new()));
+        let storage = match self.storage {
+            Some(storage) => storage,
+            None => Arc::new(SqliteStorage::open(self.data.unwrap_or(DATA.into()))?),
+        };
         object::Objects::install(env, &self.classes, storage).map(Some)
     }
 }
@@ -79,3 +91,6 @@ impl fmt::Debug for Objects {
             .finish_non_exhaustive()
     }
 }
+
+/// Where state lies if nothing is said.
+const DATA: &str = "wsworker-data";

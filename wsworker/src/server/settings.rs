@@ -35,6 +35,8 @@ pub(super) struct Settings {
     /// `run` only: files for it.
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
+    /// `run` only: the directory of objects' state.
+    pub(super) data: Option<PathBuf>,
     /// `run` only; as many as there are cores if none.
     pub(super) threads: Option<usize>,
     /// Durable Objects.
@@ -64,6 +66,7 @@ impl Default for Settings {
             tls: None,
             tls_cert: None,
             tls_key: None,
+            data: None,
             threads: None,
             #[cfg(feature = "objects")]
             objects: Objects::default(),

@@ -1,17 +1,20 @@
 //! Where objects keep their state: keys and values, and one alarm, for each object.
 //! Does not know objects' code or events; a commit is a batch, whatever made it.
 //!
-//! [`Storage`] is what a backend implements. [`MemoryStorage`] forgets everything
-//! with the process, for tests.
+//! [`Storage`] is what a backend implements. [`SqliteStorage`] keeps everything in one
+//! database on this machine's disk; [`MemoryStorage`] forgets it with the process, for
+//! tests.
 
 mod batch;
 mod memory;
+mod sqlite;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use self::batch::{Alarm, AlarmChange, Batch, Key, ObjectKey, Range};
 pub use self::memory::MemoryStorage;
+pub use self::sqlite::SqliteStorage;
 use crate::error::Result;
 
 /// Holds the state of many objects. Shared by all of them, from any thread.

@@ -1,0 +1,98 @@
+//! Threads that work through a queue and end with it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::unconstrained;
+
+use crate::error::{Error, Result};
+
+/// How many jobs wait in a queue; further ones wait outside, in their order.
+pub(super) const QUEUE: usize = 1024;
+
+/// A queue and who works through it. Dropping it waits until that is done.
+pub(super) struct Threads<Job> {
+    /// `None` while it is dropped.
+    queue: Option<mpsc::Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<Job: Send + 'static> Threads<Job> {
+    /// One thread that has the queue's end.
+    pub(super) fn one(
+        name: &str,
+        work: impl FnOnce(mpsc::Receiver<Job>) + Send + 'static,
+    ) -> Result<Self> {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let threads = vec![spawn(name, move || work(jobs))?];
+        Ok(Self {
+            queue: Some(queue),
+            threads,
+        })
+    }
+
+    /// A thread for each worker; a job is done by whichever is free.
+    pub(super) fn shared<Work>(name: &str, workers: Vec<Work>) -> Result<Self>
+    where
+        Work: FnMut(Job) + Send + 'static,
+    {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let jobs = Arc::new(Mutex::new(jobs));
+        let mut threads = Self {
+            queue: Some(queue),
+            threads: Vec::new(),
+        };
+        for mut work in workers {
+            let jobs = Arc::clone(&jobs);
+            let next = move || {
+                let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+                jobs.blocking_recv()
+            };
+            threads.threads.push(spawn(name, move || {
+                while let Some(job) = next() {
+                    work(job);
+                }
+            })?);
+        }
+        Ok(threads)
+    }
+
+    /// Has a job done that gives an answer. A job that is in the queue is done, also if
+    /// nobody waits for its answer; one that still waits for room is not.
+    pub(super) async fn ask<Answer>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Answer>) -> Job,
+    ) -> Result<Answer> {
+        let (answer, answered) = oneshot::channel();
+        let queue = self.queue.as_ref().expect("only dropping closes it");
+        // Unconstrained: tokio would else let a task that has done much wait before it
+        // takes its place in the queue, so that a later call would come before it.
+        let sent = unconstrained(queue.send(job(answer))).await;
+        sent.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())
+    }
+}
+
+impl<Job> Drop for Threads<Job> {
+    fn drop(&mut self) {
+        self.queue = None;
+        for thread in self.threads.drain(..) {
+            // One that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = Builder::new().name(format!("storage-{name}"));
+    thread.spawn(work).map_err(|error| {
+        let message = format!("cannot start the storage's thread for {name}");
+        Error::storage(message, Some(error.into()))
+    })
+}
+
+/// For a thread that panicked.
+pub(super) fn ended() -> Error {
+    Error::storage("the storage's thread has ended", None)
+}
