@@ -1,7 +1,9 @@
 //! The examples as processes: environment, signals, exit status.
 //! Does not test what a server in this process can show as well.
 
+mod chat;
 mod clicks;
+mod counter;
 mod examples;
 mod signals;
 
