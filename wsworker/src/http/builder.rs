@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use serde::Serialize;
 
@@ -118,8 +118,9 @@ impl RequestBuilder {
         self
     }
 
-    /// Sets the body.
+    /// Sets the body; a `Content-Length` was that of the one before, and goes.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.head.headers.remove(CONTENT_LENGTH);
         self.body = body.into();
         self
     }
