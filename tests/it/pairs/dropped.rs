@@ -199,7 +199,10 @@ fn an_end_accepted_outside_any_runtime_after_the_other_was_lost_hears_1006() {
         let asked = server.asked().await;
         drop(raw);
         asked.respond(client);
-        eventually("the client is lost", || server.served.handle.connections() == 0).await;
+        eventually("the client is lost", || {
+            server.served.handle.connections() == 0
+        })
+        .await;
         let accepted = std::thread::spawn(|| end.accept());
         let mut events = accepted.join().expect("a client makes nobody panic");
         expect_close(&mut events, 1006).await;

@@ -1,4 +1,5 @@
-//! Bodies on their way: a request's, which tells when it last moved, and a response's, which must keep moving.
+//! Bodies on their way: a request's, which tells when it last moved and whether its
+//! client failed, and a response's, which must keep moving.
 //! Does not bound their size: `Body` does.
 
 use std::error::Error as StdError;
@@ -30,6 +31,8 @@ pub(super) struct Progress {
     last: Mutex<Option<Instant>>,
     /// Rung at the first time.
     pub(super) begun: Notify,
+    /// What the client whose body it is did wrong.
+    rejection: Mutex<Option<Error>>,
 }
 
 impl Outgoing {
@@ -41,6 +44,18 @@ impl Outgoing {
 impl Progress {
     pub(super) fn last(&self) -> Option<Instant> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The error of a body that a client sends us, if that is why it failed.
+    pub(super) fn rejection(&self) -> Option<Error> {
+        let rejection = self.rejection.lock();
+        rejection.unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// hyper does not always say why, so it is kept here.
+    fn failed(&self, error: &Error) {
+        let rejection = self.rejection.lock();
+        *rejection.unwrap_or_else(PoisonError::into_inner) = error.rejection_again();
     }
 
     fn touch(&self) {
@@ -60,7 +75,11 @@ impl HttpBody for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
         self.progress.touch();
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Err(error))) = &polled {
+            self.progress.failed(error);
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -120,7 +120,10 @@ async fn send(
     .await;
     let response = match response {
         Some(Ok(response)) => response,
-        Some(Err(error)) => return Err(failed(target, &error)),
+        Some(Err(error)) => {
+            let rejection = progress.rejection();
+            return Err(rejection.unwrap_or_else(|| failed(target, &error)));
+        }
         None => return Err(too_slow(target, limit)),
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Method, StatusCode, Version};
+use http::{StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -21,7 +21,7 @@ use super::{Inner, headers, plain};
 use crate::connection::Stream;
 use crate::error::{Error, Fault, Result};
 use crate::http::{Body, Head, Response};
-use crate::protocol::handshake::Asked;
+use crate::protocol::handshake::{self, Asked, mistake};
 use crate::socket::{Fetched, WebSocketEnd};
 
 type Connection = http1::Connection<TokioIo<Stream>, Body>;
@@ -78,18 +78,13 @@ fn prepare(
     request: http::Request<Body>,
 ) -> Result<(http::Request<Body>, Asked)> {
     let (parts, body) = request.into_parts();
-    if parts.method != Method::GET {
-        return Err(Error::invalid(format!(
-            "a WebSocket is opened with GET, got {}",
-            parts.method
-        )));
-    }
-    if !body.is_end_stream() {
-        return Err(Error::invalid(
-            "a request for a WebSocket must have no body",
-        ));
-    }
     let mut headers = parts.headers;
+    handshake::check_method(&parts.method).map_err(|e| mistake(&headers, e))?;
+    if !body.is_end_stream() {
+        let message = "a request for a WebSocket must have no body";
+        let rejection = Error::rejected(StatusCode::BAD_REQUEST, message);
+        return Err(mistake(&headers, rejection));
+    }
     headers::outgoing_upgrade(&mut headers, target, &client.settings);
     let asked = Asked::with_headers(&mut headers)?;
     let mut request = http::Request::new(Body::empty());

@@ -138,7 +138,9 @@ mod tests {
 
     #[test]
     fn a_cookie_that_is_added_replaces_none() {
-        let sent = request(&["a=\u{e9}", "b=1"]).into_builder().cookie("c", "2");
+        let sent = request(&["a=\u{e9}", "b=1"])
+            .into_builder()
+            .cookie("c", "2");
         let sent = sent.build().unwrap();
         let values: Vec<_> = sent.headers().get_all(COOKIE).iter().collect();
         assert_eq!(values, ["a=\u{e9}; b=1; c=2"]);

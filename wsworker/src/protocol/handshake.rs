@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use sha1::{Digest, Sha1};
 
 #[cfg(feature = "client")]
-pub(crate) use self::client::Asked;
+pub(crate) use self::client::{Asked, is_sent_on, mistake};
 pub(crate) use self::origin::Origins;
 use crate::error::{Error, Result};
 
@@ -39,14 +39,7 @@ pub(crate) fn validate(
     version: Version,
     headers: &HeaderMap,
 ) -> Result<HeaderValue> {
-    if method != Method::GET {
-        let message = format!("a WebSocket is opened with GET, got {method}");
-        return Err(refuse(
-            StatusCode::METHOD_NOT_ALLOWED,
-            message,
-            &[(ALLOW, "GET")],
-        ));
-    }
+    check_method(method)?;
     if !is_upgrade(headers) {
         return Err(upgrade_required());
     }
@@ -65,6 +58,16 @@ pub(crate) fn validate(
     }
     supported_version(headers)?;
     Ok(accept_value(key(headers)?))
+}
+
+/// RFC 6455 §4.1, item 2 of the request: it is a GET.
+pub(crate) fn check_method(method: &Method) -> Result<()> {
+    if method == Method::GET {
+        return Ok(());
+    }
+    let message = format!("a WebSocket is opened with GET, got {method}");
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    Err(refuse(status, message, &[(ALLOW, "GET")]))
 }
 
 /// The subprotocols that the client offers, in its order of preference. Empty
