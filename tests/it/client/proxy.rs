@@ -175,8 +175,10 @@ impl Worker for Changing {
         let url = format!("http://{}{}", self.upstream, req.uri());
         let path = req.path().to_owned();
         let mut sent = req.into_builder().url(url);
-        if path == "/longer-up" {
-            sent = sent.body(streamed(vec!["longer ", "than it was"]));
+        match &*path {
+            "/longer-up" => sent = sent.body(streamed(vec!["longer ", "than it was"])),
+            "/named" => sent = sent.header("x-user", "ada"),
+            _ => {}
         }
         let response = self.client.fetch(sent).await?;
         Ok(match &*path {
@@ -279,5 +281,36 @@ fn what_is_wrong_with_a_clients_upgrade_is_the_clients_to_hear() {
             }
         }
         assert_eq!(upstream.accepted(), 0);
+    });
+}
+
+#[test]
+fn a_client_cannot_take_out_what_the_worker_adds() {
+    within(async || {
+        // RFC 9110 §7.6.1: `Connection` names headers of the message that it came in.
+        let upstream = RawServer::start(|conn| {
+            while let Some(head) = conn.head() {
+                assert_eq!(head.header("x-user"), Some("ada"));
+                assert_eq!(head.header("x-other"), None);
+                conn.send(match head.header("upgrade") {
+                    Some(_) => head.switch(""),
+                    None => ok("hello ada"),
+                });
+            }
+        });
+        let served = changing(&upstream).await;
+        let mut client = RawClient::connect(served.addr).await;
+        let named = |head: Head, connection: &str| {
+            let head = head.without("Connection").with("Connection", connection);
+            head.with("X-User", "eve").with("X-Other", "1").encode()
+        };
+        let head = Head::get("/named", client.host());
+        client.send_raw(named(head, "x-other, X-User")).await;
+        assert_eq!(client.read_response().await.text(), "hello ada");
+        let head = Head::upgrade("/named", client.host());
+        client
+            .send_raw(named(head, "Upgrade, x-user, x-other"))
+            .await;
+        client.read_response().await.assert_upgraded();
     });
 }

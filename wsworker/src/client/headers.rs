@@ -9,7 +9,7 @@ use http_body::Body as _;
 
 use super::settings::Settings;
 use super::target::Target;
-use crate::http::Body;
+use crate::http::{Body, connection_names};
 use crate::protocol::handshake;
 
 /// Makes a plain request's headers fit to be sent.
@@ -57,12 +57,7 @@ fn drop_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .collect();
+    let named = connection_names(headers);
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }

@@ -147,6 +147,8 @@ impl Request {
     }
 
     /// The same request, to be changed: `req.into_builder().url("http://upstream/")`.
+    /// What its `Connection` names is left out, but for `Upgrade`, so that its client
+    /// has no say over headers that are set here.
     pub fn into_builder(self) -> RequestBuilder {
         RequestBuilder::from(self)
     }
