@@ -14,6 +14,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
+use super::body::{Progress, too_many_interim};
 use super::connect::Speak;
 use super::pool::MAX_HEAD;
 use super::target::Target;
@@ -99,8 +100,10 @@ fn prepare(
 async fn ask(
     target: &Target,
     stream: Stream,
-    request: http::Request<Body>,
+    mut request: http::Request<Body>,
 ) -> Result<(Connection, http::Response<Incoming>)> {
+    let progress = Arc::<Progress>::default();
+    progress.watch(&mut request);
     let mut http = http1::Builder::new();
     http.max_buf_size(MAX_HEAD).max_header_size(MAX_HEAD);
     let failed = |error: hyper::Error| plain::no_response(target, &error);
@@ -108,6 +111,7 @@ async fn ask(
     let (mut sender, mut connection) = opened.map_err(failed)?;
     let response = {
         let mut response = pin!(sender.send_request(request));
+        let mut flooded = pin!(progress.flooded.notified());
         let mut is_over = false;
         poll_fn(|cx| {
             // The connection hands over the response, or why there is none.
@@ -117,14 +121,17 @@ async fn ask(
             };
             is_over = is_over || driven.is_ready();
             match (response.as_mut().poll(cx), driven) {
-                (Poll::Ready(response), _) => Poll::Ready(response),
-                (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
-                (Poll::Pending, _) => Poll::Pending,
+                (Poll::Ready(response), _) => Poll::Ready(response.map_err(failed)),
+                (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(failed(error))),
+                (Poll::Pending, _) => flooded
+                    .as_mut()
+                    .poll(cx)
+                    .map(|()| Err(too_many_interim(target))),
             }
         })
         .await
     };
-    Ok((connection, response.map_err(failed)?))
+    Ok((connection, response?))
 }
 
 /// A body with the connection that it comes over, which nobody else drives.
