@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use cookie::Cookie;
 use http::HeaderValue;
 use http::header::{COOKIE, SET_COOKIE};
+use percent_encoding::percent_decode_str;
 
 use super::builder::RequestBuilder;
 use super::request::Request;
@@ -15,18 +16,23 @@ use crate::error::{Error, Result};
 impl Request {
     /// The value of the first cookie of this name, percent-decoded. `None` too
     /// if that is not UTF-8.
+    ///
+    /// The name is compared as it was sent, or as [`Response::cookie`] encodes it:
+    /// decoded, `__%48ost-id` would be taken for `__Host-id`, which browsers guard.
     pub fn cookie(&self, name: &str) -> Option<Cow<'_, str>> {
+        let encoded = Cookie::new(name, "").stripped().encoded().to_string();
+        let encoded = encoded.trim_end_matches('=');
         let values = self.headers().get_all(COOKIE).iter();
         // RFC 9113 §8.2.3: HTTP/2 may split them over several headers. Each is read
         // by itself: whatever bytes a page has put into one, it hides no other.
         let pairs = values.flat_map(|value| value.as_bytes().split(|b| *b == b';'));
         let texts = pairs.filter_map(|pair| std::str::from_utf8(pair).ok());
-        let mut cookies = texts.flat_map(Cookie::parse_encoded);
-        let cookie = cookies.find(|cookie| cookie.name() == name)?;
-        Some(match cookie.value_raw() {
-            Some(borrowed) => Cow::Borrowed(borrowed),
-            None => Cow::Owned(cookie.value().to_owned()),
-        })
+        let mut cookies = texts.filter_map(|text| text.split_once('='));
+        let (_, value) = cookies.find(|(found, _)| {
+            let found = found.trim();
+            !found.is_empty() && (found == name || found == encoded)
+        })?;
+        percent_decode_str(value.trim()).decode_utf8().ok()
     }
 }
 
@@ -134,6 +140,15 @@ mod tests {
         let request = Request::from(latin);
         assert_eq!(request.cookie("a"), None);
         assert_eq!(request.cookie("b").as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn a_name_is_not_decoded() {
+        let request = request(&["__%48ost-id=evil; __Host-id=good", "a[]=1; my%20name=2"]);
+        let value = |name| request.cookie(name);
+        assert_eq!(value("__Host-id").as_deref(), Some("good"));
+        assert_eq!(value("a[]").as_deref(), Some("1"));
+        assert_eq!(value("my name").as_deref(), Some("2"));
     }
 
     #[test]
