@@ -83,7 +83,8 @@ impl Request {
         self.head.uri.path()
     }
 
-    /// The request's target: a path and a query, or a whole URI if a proxy sent one.
+    /// The request's target. Of one that a worker gets it is a path and a query, or
+    /// `*` for OPTIONS of the whole server; of one to send, a whole URL.
     pub fn uri(&self) -> &Uri {
         &self.head.uri
     }
