@@ -1,8 +1,10 @@
-//! Bodies on their way: a request's, which tells when it last moved, and a response's, which must keep moving.
+//! Bodies on their way: a request's, which tells when it last moved and whether its
+//! client failed, and a response's, which must keep moving.
 //! Does not bound their size: `Body` does.
 
 use std::error::Error as StdError;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -30,6 +32,12 @@ pub(super) struct Progress {
     last: Mutex<Option<Instant>>,
     /// Rung at the first time.
     pub(super) begun: Notify,
+    /// What the client whose body it is did wrong.
+    rejection: Mutex<Option<Error>>,
+    /// Interim responses that came.
+    interim: AtomicUsize,
+    /// Rung when there are too many of them.
+    pub(super) flooded: Notify,
 }
 
 impl Outgoing {
@@ -41,6 +49,29 @@ impl Outgoing {
 impl Progress {
     pub(super) fn last(&self) -> Option<Instant> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The error of a body that a client sends us, if that is why it failed.
+    pub(super) fn rejection(&self) -> Option<Error> {
+        let rejection = self.rejection.lock();
+        rejection.unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Counts the interim responses (1xx) to this request, of which hyper would take
+    /// any number at once.
+    pub(super) fn watch<B>(self: &Arc<Self>, request: &mut http::Request<B>) {
+        let progress = self.clone();
+        hyper::ext::on_informational(request, move |_| {
+            if progress.interim.fetch_add(1, Ordering::Relaxed) == MAX_INTERIM {
+                progress.flooded.notify_one();
+            }
+        });
+    }
+
+    /// hyper does not always say why, so it is kept here.
+    fn failed(&self, error: &Error) {
+        let rejection = self.rejection.lock();
+        *rejection.unwrap_or_else(PoisonError::into_inner) = error.rejection_again();
     }
 
     fn touch(&self) {
@@ -60,7 +91,11 @@ impl HttpBody for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
         self.progress.touch();
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Err(error))) = &polled {
+            self.progress.failed(error);
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -139,6 +174,16 @@ impl<B: HttpBody<Data = Bytes, Error: StdError + 'static>> HttpBody for Timely<B
         self.body.size_hint()
     }
 }
+
+/// The error of too many interim responses.
+pub(super) fn too_many_interim(from: &Target) -> Error {
+    let message =
+        format!("no response from {from}: more than {MAX_INTERIM} interim responses (1xx)");
+    Error::fetch(Fault::Other, message)
+}
+
+/// How many interim responses one response may have before it.
+const MAX_INTERIM: usize = 100;
 
 /// Far off instead of past the end of the clock.
 pub(super) fn after(start: Instant, time: Duration) -> Instant {

@@ -110,7 +110,8 @@ impl WebSocketEnd {
     /// # Panics
     /// If both ends of a pair are accepted outside any tokio runtime: there is
     /// nothing then to run them. One inside is enough for both, and an end that
-    /// goes out to a client needs none.
+    /// goes out to a client needs none. If there, the other end is lost already,
+    /// this one hears 1006.
     #[track_caller]
     pub fn accept(self) -> WebSocketEvents {
         let (collector, mailbox) = Collector::new();
