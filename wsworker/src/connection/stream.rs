@@ -60,6 +60,36 @@ impl Stream {
         }
     }
 
+    /// After a read: may there be more by now? Asks the system only where that is
+    /// unknown; `Pending` is followed by a call when something comes.
+    #[inline]
+    pub(super) fn poll_more(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // An error is for the next read to find.
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx).map(drop),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.poll_read_ready(cx).map(drop),
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// Writes what it takes at once. Nothing when it takes none or has failed: which
+    /// of the two the next `poll_write` finds out.
+    #[inline]
+    pub(super) fn write_some(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> usize {
+        let written = match self {
+            // Neither asks to be called nor counts for the runtime: half the price.
+            Self::Tcp(stream) => stream.try_write(bytes),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.try_write(bytes),
+            other => match Pin::new(other).poll_write(cx, bytes) {
+                Poll::Ready(written) => written,
+                Poll::Pending => Ok(0),
+            },
+        };
+        written.unwrap_or(0)
+    }
+
     /// Does shutting it down tell the peer more than closing it would?
     /// RFC 8446 §6.1: each side sends a close_notify, also as the second.
     #[inline]

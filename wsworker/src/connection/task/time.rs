@@ -100,7 +100,7 @@ impl<C: Consumer> Connection<C> {
 
     /// Before the task waits: lets go of what is not needed, and asks to be
     /// called in time.
-    #[inline]
+    #[inline(always)]
     pub(super) fn park(&mut self) {
         if self.awake.as_ref().is_some_and(|awake| awake.is_idle()) {
             self.awake = None;
