@@ -37,11 +37,11 @@ pub(crate) trait Consumer: Sized + Send + 'static {
     fn event(self, event: Event) -> impl Future<Output = Turned<Self>> + Send + 'static;
 
     /// May the next message be taken from the peer? While too much waits to be
-    /// sent it stays there, unless the consumer knows better. One that says no
-    /// for a reason of its own wakes the connection when that is over.
+    /// sent to a client it stays there, unless the consumer knows better. One that
+    /// says no for a reason of its own wakes the connection when that is over.
     #[inline]
     fn has_room(&self, handle: &Handle) -> bool {
-        !handle.is_over_half()
+        !handle.holds_up_peer()
     }
 
     /// What a ping of our own carries, which asks a silent peer for a sign of life.

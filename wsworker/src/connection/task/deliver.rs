@@ -151,7 +151,7 @@ impl<C: Consumer> Connection<C> {
     pub(super) fn has_room(&self) -> bool {
         match &self.consumer {
             Listening::Idle(consumer) => consumer.has_room(&self.handle),
-            _ => !self.handle.is_over_half(),
+            _ => !self.handle.holds_up_peer(),
         }
     }
 

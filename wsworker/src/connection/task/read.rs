@@ -18,7 +18,7 @@ use crate::connection::turn::{Inbox, Turn};
 use crate::error::Error;
 use crate::protocol::close;
 use crate::protocol::message::Message;
-use crate::wire::{CHUNK, Chunk, Item, OpCode, Part};
+use crate::wire::{CHUNK, Chunk, Item, Part};
 
 /// What a step of reading came to.
 #[derive(PartialEq)]
@@ -240,7 +240,7 @@ impl<C: Consumer> Connection<C> {
                     _ => false,
                 };
                 if !seen_to {
-                    self.handle.send_control(OpCode::Pong, &payload);
+                    self.handle.answer_ping(&payload);
                 }
             }
             Item::Pong(payload) => {
