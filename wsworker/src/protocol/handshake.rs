@@ -188,8 +188,13 @@ fn key(headers: &HeaderMap) -> Result<&[u8]> {
 
 /// Is the token in the header's list, without case, over repeated headers?
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let token = token.as_bytes();
     let mut values = headers.get_all(name).iter();
-    values.any(|value| list(value).any(|t| t.eq_ignore_ascii_case(token.as_bytes())))
+    values.any(|value| {
+        // Nearly always it is the only one.
+        value.as_bytes().eq_ignore_ascii_case(token)
+            || list(value).any(|t| t.eq_ignore_ascii_case(token))
+    })
 }
 
 /// A value's members, trimmed. RFC 9110 §5.6.1.2: empty ones are skipped.

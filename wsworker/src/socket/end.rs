@@ -19,7 +19,8 @@ use crate::connection::{
 /// [`Upgrade::respond`](crate::Upgrade::respond): then the accepted end *is* that
 /// client's connection, and the pair costs nothing for a message. Accepted both,
 /// they are two connections within this process, with real frames, limits and
-/// backpressure; tests with paused time work.
+/// backpressure; tests with paused time work. The second to be accepted is the
+/// client of the two.
 ///
 /// ```
 /// use wsworker::{Event, WebSocketPair};
