@@ -6,7 +6,7 @@ mod handshake;
 mod leaks;
 mod plain;
 mod proxy;
-mod raw_server;
+pub mod raw_server;
 mod redirects;
 mod websocket;
 

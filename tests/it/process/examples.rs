@@ -1,24 +1,10 @@
-//! The other examples as processes: the guide, the client, the proxy.
+//! The other examples as processes: the guide and the proxy.
 //! Does not repeat what tests within this process show of fetch and relays.
-
-use std::process::Stdio;
 
 use super::{Echo, example};
 use crate::program::Program;
 use crate::raw::{Frame, RawClient};
 use crate::server::within;
-
-/// Runs the client to its end; gives its status, stdout and stderr.
-fn client(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = example("client");
-    let output = command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-    (output.status.code(), out, err)
-}
 
 fn proxy(upstream: &str) -> Program {
     Program::start(example("proxy"), &[("UPSTREAM", upstream)])
@@ -42,35 +28,6 @@ fn the_guide_serves_its_page_and_its_socket_and_is_a_client() {
         client.close().await;
         guide.says("MESSAGE");
     });
-}
-
-#[test]
-fn the_client_leaves_after_its_count_with_status_0() {
-    within(async || {
-        let mut echo = Echo::start(&[]);
-        let url = format!("ws://{}/", echo.addr());
-        let (status, out, err) = client(&[&url, "-x", "one", "--send", "two", "--count", "2"]);
-        assert_eq!((status, &*out), (Some(0), "one\ntwo\n"), "{err}");
-        assert!(err.contains("closed with 1000"), "{err}");
-        let binary = client(&[&url, "-qb", "-x", "\u{1}", "--count", "1"]);
-        assert_eq!(binary, (Some(0), "\\x01\n".into(), String::new()));
-    });
-}
-
-#[test]
-fn the_client_says_in_one_line_why_there_is_no_socket() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let refused = format!("ws://{}/", closed.local_addr().unwrap());
-    drop(closed);
-    for (url, wanted) in [
-        ("nonsense", "is no URL"),
-        (&*refused, "cannot connect to"),
-        ("wss://127.0.0.1:1/", "feature `tls`"),
-    ] {
-        let (status, out, err) = client(&[url]);
-        assert_eq!((status, &*out), (Some(1), ""), "{err}");
-        assert!(err.contains(wanted) && err.lines().count() == 1, "{err}");
-    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! Does not test what a server in this process can show as well.
 
 mod clicks;
+mod client;
 mod examples;
 mod signals;
 
