@@ -3,7 +3,8 @@
 
 mod clicks;
 mod client;
-mod examples;
+mod guide;
+mod proxy;
 mod signals;
 
 use std::process::Command;

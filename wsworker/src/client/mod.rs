@@ -139,6 +139,8 @@ impl Client {
     ///   answers with something else than HTTP, or there are too many redirects:
     ///   [`Error::is_fetch`]; among these, a limit of time that has passed is
     ///   [`Error::is_timeout`] and a refused address [`Error::is_private_address`].
+    /// - The request's body failed: its own error. Of a body that a client sent, it
+    ///   stands for the response that says so, as for [`ReadBody`](crate::ReadBody#errors).
     /// - A 101 that opens no WebSocket by RFC 6455 §4.1: [`Error::is_handshake`].
     /// - `https` without the feature `tls`, or no tokio runtime: [`Error::is_config`].
     pub fn fetch<R: Into<Request>>(

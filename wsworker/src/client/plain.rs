@@ -120,7 +120,10 @@ async fn send(
     .await;
     let response = match response {
         Some(Ok(response)) => response,
-        Some(Err(error)) => return Err(failed(target, &error)),
+        Some(Err(error)) => {
+            let fault = progress.take_fault();
+            return Err(fault.unwrap_or_else(|| failed(target, &error)));
+        }
         None => return Err(too_slow(target, limit)),
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
