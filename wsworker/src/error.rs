@@ -238,18 +238,6 @@ impl Error {
         Self::with(Kind::Io, context, Some(Box::new(source)))
     }
 
-    /// The same once more, if it is a rejection.
-    #[cfg(feature = "client")]
-    pub(crate) fn rejection_again(&self) -> Option<Self> {
-        match &self.0.kind {
-            Kind::Rejected(status, headers) => {
-                let kind = Kind::Rejected(*status, headers.clone());
-                Some(Self::with(kind, self.0.message.clone(), None))
-            }
-            _ => None,
-        }
-    }
-
     /// Headers that go with a rejection's status: `Allow`, `Upgrade` and the like.
     pub(crate) fn rejection_headers(&self) -> Option<&HeaderMap> {
         match &self.0.kind {

@@ -2,7 +2,9 @@
 //! Does not test what a server in this process can show as well.
 
 mod clicks;
-mod examples;
+mod client;
+mod guide;
+mod proxy;
 mod signals;
 
 use std::process::Command;

@@ -1,11 +1,11 @@
-//! Bodies on their way: a request's, which tells when it last moved and whether its
-//! client failed, and a response's, which must keep moving.
+//! Bodies on their way: a request's, which tells when it last moved and what broke it, and a response's,
+//! which must keep moving.
 //! Does not bound their size: `Body` does.
 
 use std::error::Error as StdError;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,20 +20,21 @@ use super::target::Target;
 use crate::error::{Error, Fault, Result};
 use crate::http::Body;
 
-/// A request's body, and the last time that its connection took of it.
+/// A request's body, and how it goes.
 pub(super) struct Outgoing {
     body: Body,
     progress: Arc<Progress>,
 }
 
-/// When a request last moved; never before its connection has it.
+/// How a request goes, as its body sees it.
 #[derive(Default)]
 pub(super) struct Progress {
+    /// When it last moved; never before its connection has it.
     last: Mutex<Option<Instant>>,
     /// Rung at the first time.
     pub(super) begun: Notify,
-    /// What the client whose body it is did wrong.
-    rejection: Mutex<Option<Error>>,
+    /// What broke the body, which hyper gives back only as a text.
+    fault: Mutex<Option<Error>>,
     /// Interim responses that came.
     interim: AtomicUsize,
     /// Rung when there are too many of them.
@@ -48,13 +49,11 @@ impl Outgoing {
 
 impl Progress {
     pub(super) fn last(&self) -> Option<Instant> {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        *locked(&self.last)
     }
 
-    /// The error of a body that a client sends us, if that is why it failed.
-    pub(super) fn rejection(&self) -> Option<Error> {
-        let rejection = self.rejection.lock();
-        rejection.unwrap_or_else(PoisonError::into_inner).take()
+    pub(super) fn take_fault(&self) -> Option<Error> {
+        locked(&self.fault).take()
     }
 
     /// Counts the interim responses (1xx) to this request, of which hyper would take
@@ -68,17 +67,16 @@ impl Progress {
         });
     }
 
-    /// hyper does not always say why, so it is kept here.
-    fn failed(&self, error: &Error) {
-        let rejection = self.rejection.lock();
-        *rejection.unwrap_or_else(PoisonError::into_inner) = error.rejection_again();
-    }
-
     fn touch(&self) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.replace(Instant::now()).is_none() {
+        if locked(&self.last).replace(Instant::now()).is_none() {
             self.begun.notify_one();
         }
+    }
+
+    fn fail(&self, fault: Error) -> Error {
+        let text = fault.to_string();
+        *locked(&self.fault) = Some(fault);
+        Error::new(text)
     }
 }
 
@@ -92,10 +90,7 @@ impl HttpBody for Outgoing {
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
         self.progress.touch();
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Err(error))) = &polled {
-            self.progress.failed(error);
-        }
-        polled
+        polled.map_err(|error| self.progress.fail(error))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -184,6 +179,10 @@ pub(super) fn too_many_interim(from: &Target) -> Error {
 
 /// How many interim responses one response may have before it.
 const MAX_INTERIM: usize = 100;
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Far off instead of past the end of the clock.
 pub(super) fn after(start: Instant, time: Duration) -> Instant {

@@ -124,8 +124,8 @@ async fn send(
     })
     .await;
     let response = response?.map_err(|error| {
-        let rejection = progress.rejection();
-        rejection.unwrap_or_else(|| failed(target, &error))
+        let fault = progress.take_fault();
+        fault.unwrap_or_else(|| failed(target, &error))
     })?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let message = format!("{target} answers 101 to a request for no upgrade");

@@ -112,6 +112,17 @@ impl RequestBuilder {
         }
     }
 
+    /// Adds a header, beside those of the same name.
+    pub fn add_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        match header(name.as_ref(), value.as_ref()) {
+            Ok((name, value)) => {
+                self.head.headers.append(name, value);
+                self
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
     /// Takes out all headers of this name.
     pub fn without_header(mut self, name: &str) -> Self {
         self.head.headers.remove(name);
@@ -257,6 +268,8 @@ mod tests {
         let request = Request::new("PROPFIND", "http://a.example/x y?q")
             .header("X-One", "1")
             .header("x-one", "2")
+            .add_header("x-two", "1")
+            .add_header("X-Two", "2")
             .json(&[1, 2])
             .header("content-type", "application/x+json")
             .header("gone", "1")
@@ -266,6 +279,8 @@ mod tests {
         assert_eq!(request.method(), "PROPFIND");
         assert_eq!(request.url(), "http://a.example/x%20y?q");
         assert_eq!(request.header("x-one"), Some("2"));
+        let twice: Vec<_> = request.headers().get_all("x-two").iter().collect();
+        assert_eq!(twice, ["1", "2"]);
         assert_eq!(request.header("gone"), None);
         assert_eq!(request.header("content-type"), Some("application/x+json"));
         assert_eq!(request.into_body().length(), Some(5));
@@ -278,6 +293,10 @@ mod tests {
             (Request::new("A B", "/"), "\"A B\" cannot be a method"),
             (
                 Request::get("/").header("a b", "x"),
+                "\"a b\" cannot be a header's name",
+            ),
+            (
+                Request::get("/").add_header("a b", "x"),
                 "\"a b\" cannot be a header's name",
             ),
             (
