@@ -67,10 +67,10 @@ fn handle_request(request: &Request) -> Result<Response> {
         while let Some(event) = server.next().await {
             match event {
                 Event::Message(message) => {
-                    println!("{}", message.as_text().unwrap_or("(binary)"));
+                    println!("{message}");
                     server.send(message)?;
                 }
-                Event::Close(close) => println!("closed with {}", close.code),
+                Event::Close(close) => println!("closed with {close}"),
                 other => println!("{other:?}"),
             }
         }
@@ -97,9 +97,9 @@ async fn websocket(url: &str) -> Result<String> {
     ws.send("hello")?;
     while let Some(event) = ws.next().await {
         if let Event::Message(msg) = event {
-            println!("{msg:?}");
+            println!("{msg}");
             ws.close()?;
-            return Ok(msg.as_text().unwrap_or("(binary)").to_owned());
+            return Ok(msg.to_string());
         }
     }
     Err(Error::new("the server closed without an answer"))

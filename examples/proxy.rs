@@ -20,6 +20,10 @@ impl Worker for Proxy {
         // Of a WebSocket too: returned, the response joins both connections.
         let response = self.client.fetch(req.into_builder().url(url)).await;
         response.or_else(|error| {
+            // The client's own mistake in what it sends, such as too large a body.
+            if error.status().is_some() {
+                return Err(error);
+            }
             eprintln!("{error}");
             Response::error("Bad Gateway", 502)
         })

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Starts echo servers for the judges, and ends the ones it started.
+# Starts servers, and ends the ones it started.
 # Is sourced by the runners; judges nothing itself.
 
 SERVER_PIDS=()
@@ -7,8 +7,7 @@ SERVER_PIDS=()
 # An inherited setting would change what is judged.
 unset "${!WSWORKER_@}"
 
-# start_server BINARY LOG [NAME=VALUE...]
-# Sets SERVER_PID and SERVER_ADDR (127.0.0.1:PORT), which may speak TLS.
+# start_server BINARY LOG [NAME=VALUE...]: one of ours, as `start` does.
 start_server() {
     local binary=$1 log=$2 build='cargo build --release --example echo'
     shift 2
@@ -17,8 +16,16 @@ start_server() {
         echo "no echo server at $binary: build it with '$build'" >&2
         return 1
     }
+    start "$log" env WSWORKER_ADDR=127.0.0.1:0 "$@" "$binary"
+}
+
+# start LOG COMMAND [ARGUMENT...]: any server that says its address.
+# Sets SERVER_PID and SERVER_ADDR (127.0.0.1:PORT), which may speak TLS.
+start() {
+    local log=$1
+    shift
     : >"$log"
-    env WSWORKER_ADDR=127.0.0.1:0 "$@" "$binary" >>"$log" 2>&1 </dev/null &
+    "$@" >>"$log" 2>&1 </dev/null &
     SERVER_PID=$!
     SERVER_PIDS+=("$SERVER_PID")
 

@@ -1,7 +1,8 @@
-//! The `echo` example as a process, with TLS by its environment.
+//! The `echo` example as a process, with TLS by its environment, and the `client` example.
 //! Does not treat what is the same without TLS: `tests/it` does.
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -61,6 +62,50 @@ fn tls_comes_from_the_environment_and_a_drain_ends_it() {
         }
         let (status, said) = echo.ended();
         assert_eq!(status.code(), Some(0), "{said}");
+    });
+}
+
+/// Runs the `client` example on a line of input; gives its status and all that it says.
+fn client(arguments: &[&str]) -> (Option<i32>, String) {
+    let mut client = Command::new(env!("CARGO_BIN_EXE_client-full"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let sent = client.stdin.take().unwrap().write_all(b"hello\n");
+    // It may have left by now.
+    drop(sent);
+    let output = client.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn the_client_speaks_tls_with_whom_it_is_told_to_trust() {
+    within(async || {
+        let files = Files::new();
+        let mut echo = Echo::start_tls(&files, &[]);
+        let port = echo.addr().port();
+        let ca = files.path("c.pem");
+        for host in ["localhost", "127.0.0.1"] {
+            let url = format!("wss://{host}:{port}/");
+            let talked = client(&[&url, "--ca", &ca, "--count", "1"]);
+            let said = "hello\nconnected, no subprotocol\nclosed with 1000\n";
+            assert_eq!(talked, (Some(0), said.to_owned()));
+            let (status, said) = client(&[&url]);
+            assert_eq!(status, Some(1));
+            assert!(said.contains("nobody that is trusted here"), "{said}");
+        }
+        let url = format!("wss://localhost:{port}/");
+        let missing = files.path("missing.pem");
+        let key = files.path("k.pem");
+        for (file, code, wanted) in [(missing, 2, "No such file"), (key, 1, "BEGIN CERTIFICATE")] {
+            let (status, said) = client(&[&url, "--ca", &file]);
+            assert_eq!(status, Some(code));
+            assert!(said.contains(wanted), "{said}");
+        }
     });
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::{Mutex, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use wsworker::{ReadBody, Request};
@@ -218,5 +219,43 @@ fn a_body_that_pauses_too_long_is_an_error() {
             assert_eq!(error.to_string(), text);
         }
         server.left(2).await;
+    });
+}
+
+#[test]
+fn interim_responses_without_end_are_an_error() {
+    within(async || {
+        let server = RawServer::start(|conn| {
+            let interim = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n".repeat(10);
+            conn.head();
+            while conn.send(&interim) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        for url in [server.url("/"), server.ws_url("/")] {
+            let origin = server.url("");
+            let text = format!("no response from {origin}: more than 100 interim responses (1xx)");
+            fails_with(&client(), url, &text).await;
+        }
+    });
+}
+
+#[test]
+fn some_interim_responses_come_before_the_last() {
+    within(async || {
+        let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(100);
+        let server = RawServer::start(move |conn| {
+            while let Some(head) = conn.head() {
+                conn.send(&interim);
+                conn.send(match head.header("upgrade") {
+                    Some(_) => head.switch(""),
+                    None => ok("hello"),
+                });
+            }
+        });
+        let mut response = client().fetch(server.url("/")).await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "hello");
+        let response = client().fetch(server.ws_url("/")).await.unwrap();
+        assert!(response.websocket().is_some());
     });
 }

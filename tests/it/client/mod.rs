@@ -6,7 +6,7 @@ mod handshake;
 mod leaks;
 mod plain;
 mod proxy;
-mod raw_server;
+pub mod raw_server;
 mod redirects;
 mod websocket;
 
@@ -17,7 +17,7 @@ use std::vec;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use wsworker::{Body, Client, ClientBuilder, Error, Request, Response};
+use wsworker::{Body, Client, ClientBuilder, Error, Request, Response, Result};
 
 /// A limit so short that a test can wait for it.
 pub const SHORT: Duration = Duration::from_millis(200);
@@ -70,15 +70,21 @@ fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
 
 /// A body whose length nobody knows.
 fn streamed<T: Into<Bytes> + Send + Unpin + 'static>(parts: Vec<T>) -> Body {
+    let parts: Vec<_> = parts.into_iter().map(Ok).collect();
     Body::stream(Parts(parts.into_iter()))
 }
 
-struct Parts<T>(vec::IntoIter<T>);
+/// A body that breaks off after its first part.
+fn broken(why: &'static str) -> Body {
+    Body::stream(Parts(vec![Ok("part"), Err(Error::new(why))].into_iter()))
+}
+
+struct Parts<T>(vec::IntoIter<Result<T>>);
 
 impl<T: Unpin> Stream for Parts<T> {
-    type Item = wsworker::Result<T>;
+    type Item = Result<T>;
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(self.0.next().map(Ok))
+        Poll::Ready(self.0.next())
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use wsworker::{ReadBody, Request};
 
 use super::raw_server::{Head, RawServer};
-use super::{SHORT, build, client, fails, header, ok, streamed};
+use super::{SHORT, broken, build, client, fails, header, ok, streamed};
 use crate::raw::DEADLINE;
 use crate::server::within;
 
@@ -180,6 +180,22 @@ fn bytes_are_sent_with_their_length_and_a_stream_in_chunks() {
         let json = Request::post(server.url("/c")).json(&["tea"]);
         let mut response = client.fetch(json).await.unwrap();
         assert_eq!(response.text().await.unwrap(), "three");
+    });
+}
+
+#[test]
+fn what_breaks_the_body_is_the_error() {
+    within(async || {
+        let server = RawServer::start(|conn| {
+            if conn.head().is_some() {
+                conn.until_left();
+            }
+        });
+        let post = Request::post(server.url("/")).body(broken("as told"));
+        let error = fails(&client(), post).await;
+        assert!(!error.is_fetch());
+        assert_eq!(error.to_string(), "as told");
+        server.left(1).await;
     });
 }
 

@@ -3,8 +3,10 @@
 
 mod chat;
 mod clicks;
+mod client;
 mod counter;
-mod examples;
+mod guide;
+mod proxy;
 mod signals;
 
 use std::process::Command;

@@ -1,9 +1,11 @@
-//! Bodies on their way: a request's, which tells when it last moved, and a response's, which must keep moving.
+//! Bodies on their way: a request's, which tells when it last moved and what broke it, and a response's,
+//! which must keep moving.
 //! Does not bound their size: `Body` does.
 
 use std::error::Error as StdError;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,18 +20,25 @@ use super::target::Target;
 use crate::error::{Error, Fault, Result};
 use crate::http::Body;
 
-/// A request's body, and the last time that its connection took of it.
+/// A request's body, and how it goes.
 pub(super) struct Outgoing {
     body: Body,
     progress: Arc<Progress>,
 }
 
-/// When a request last moved; never before its connection has it.
+/// How a request goes, as its body sees it.
 #[derive(Default)]
 pub(super) struct Progress {
+    /// When it last moved; never before its connection has it.
     last: Mutex<Option<Instant>>,
     /// Rung at the first time.
     pub(super) begun: Notify,
+    /// What broke the body, which hyper gives back only as a text.
+    fault: Mutex<Option<Error>>,
+    /// Interim responses that came.
+    interim: AtomicUsize,
+    /// Rung when there are too many of them.
+    pub(super) flooded: Notify,
 }
 
 impl Outgoing {
@@ -40,14 +49,34 @@ impl Outgoing {
 
 impl Progress {
     pub(super) fn last(&self) -> Option<Instant> {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        *locked(&self.last)
+    }
+
+    pub(super) fn take_fault(&self) -> Option<Error> {
+        locked(&self.fault).take()
+    }
+
+    /// Counts the interim responses (1xx) to this request, of which hyper would take
+    /// any number at once.
+    pub(super) fn watch<B>(self: &Arc<Self>, request: &mut http::Request<B>) {
+        let progress = self.clone();
+        hyper::ext::on_informational(request, move |_| {
+            if progress.interim.fetch_add(1, Ordering::Relaxed) == MAX_INTERIM {
+                progress.flooded.notify_one();
+            }
+        });
     }
 
     fn touch(&self) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.replace(Instant::now()).is_none() {
+        if locked(&self.last).replace(Instant::now()).is_none() {
             self.begun.notify_one();
         }
+    }
+
+    fn fail(&self, fault: Error) -> Error {
+        let text = fault.to_string();
+        *locked(&self.fault) = Some(fault);
+        Error::new(text)
     }
 }
 
@@ -60,7 +89,8 @@ impl HttpBody for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
         self.progress.touch();
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        polled.map_err(|error| self.progress.fail(error))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -138,6 +168,20 @@ impl<B: HttpBody<Data = Bytes, Error: StdError + 'static>> HttpBody for Timely<B
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+/// The error of too many interim responses.
+pub(super) fn too_many_interim(from: &Target) -> Error {
+    let message =
+        format!("no response from {from}: more than {MAX_INTERIM} interim responses (1xx)");
+    Error::fetch(Fault::Other, message)
+}
+
+/// How many interim responses one response may have before it.
+const MAX_INTERIM: usize = 100;
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Far off instead of past the end of the clock.

@@ -133,6 +133,14 @@ fn refused(error: &std::io::Error) -> Failure {
              ClientBuilder::root_certificate adds an authority"
                 .to_owned()
         }
+        // What `openssl req -x509` makes. webpki's error, whose type is not at hand here.
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(other)))
+            if other.0.to_string() == "CaUsedAsEndEntity" =>
+        {
+            "its certificate is an authority's own and cannot be a server's (CaUsedAsEndEntity); \
+             with `openssl req -x509` add -addext basicConstraints=critical,CA:FALSE"
+                .to_owned()
+        }
         Some(error) => format!("TLS: {error}"),
         None => format!("TLS: {error}"),
     };

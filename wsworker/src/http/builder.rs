@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use serde::Serialize;
 
@@ -112,14 +112,26 @@ impl RequestBuilder {
         }
     }
 
+    /// Adds a header, beside those of the same name.
+    pub fn add_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        match header(name.as_ref(), value.as_ref()) {
+            Ok((name, value)) => {
+                self.head.headers.append(name, value);
+                self
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
     /// Takes out all headers of this name.
     pub fn without_header(mut self, name: &str) -> Self {
         self.head.headers.remove(name);
         self
     }
 
-    /// Sets the body.
+    /// Sets the body; a `Content-Length` was that of the one before, and goes.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.head.headers.remove(CONTENT_LENGTH);
         self.body = body.into();
         self
     }
@@ -174,9 +186,34 @@ impl From<RequestBuilder> for Request {
 
 impl From<Request> for RequestBuilder {
     fn from(request: Request) -> Self {
-        let (head, body, fault) = request.into_parts();
+        let (mut head, body, fault) = request.into_parts();
+        drop_named(&mut head.headers);
         Self { head, body, fault }
     }
+}
+
+/// Takes out what `Connection` names, which is that of the connection it came by
+/// (RFC 9110 §7.6.1): later it would take out what is set from now on. What makes
+/// it a request for a WebSocket that came in stays.
+fn drop_named(headers: &mut HeaderMap) {
+    let named = connection_names(headers);
+    for name in &named {
+        if ![UPGRADE, SEC_WEBSOCKET_KEY].contains(name) {
+            headers.remove(name);
+        }
+    }
+    headers.remove(CONNECTION);
+    if named.contains(&UPGRADE) {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+}
+
+/// The headers that `Connection` names.
+pub(crate) fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter();
+    let names = values.flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+    names.collect()
 }
 
 /// A GET of this URL.
@@ -231,6 +268,8 @@ mod tests {
         let request = Request::new("PROPFIND", "http://a.example/x y?q")
             .header("X-One", "1")
             .header("x-one", "2")
+            .add_header("x-two", "1")
+            .add_header("X-Two", "2")
             .json(&[1, 2])
             .header("content-type", "application/x+json")
             .header("gone", "1")
@@ -240,6 +279,8 @@ mod tests {
         assert_eq!(request.method(), "PROPFIND");
         assert_eq!(request.url(), "http://a.example/x%20y?q");
         assert_eq!(request.header("x-one"), Some("2"));
+        let twice: Vec<_> = request.headers().get_all("x-two").iter().collect();
+        assert_eq!(twice, ["1", "2"]);
         assert_eq!(request.header("gone"), None);
         assert_eq!(request.header("content-type"), Some("application/x+json"));
         assert_eq!(request.into_body().length(), Some(5));
@@ -252,6 +293,10 @@ mod tests {
             (Request::new("A B", "/"), "\"A B\" cannot be a method"),
             (
                 Request::get("/").header("a b", "x"),
+                "\"a b\" cannot be a header's name",
+            ),
+            (
+                Request::get("/").add_header("a b", "x"),
                 "\"a b\" cannot be a header's name",
             ),
             (

@@ -1,6 +1,8 @@
 //! Close codes and reasons: what may be sent, what a received one means.
 //! Does not know when a Close is due; `connection` does.
 
+use std::fmt;
+
 use crate::error::{Error, Result};
 
 /// A close code that may be sent: 1000–1003, 1007–1014 or 3000–4999
@@ -85,6 +87,17 @@ impl CloseEvent {
             code: Self::ABNORMAL,
             reason: String::new(),
             was_clean: false,
+        }
+    }
+}
+
+/// The code, and the reason where there is one: `4001 (kicked)`.
+impl fmt::Display for CloseEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason.as_str() {
+            "" => self.code.fmt(f),
+            // A peer's words: what could steer a terminal is escaped.
+            reason => write!(f, "{} ({})", self.code, reason.escape_debug()),
         }
     }
 }
@@ -211,5 +224,13 @@ mod tests {
         assert_eq!(parse(b"\x03\xee").unwrap_err().close_code(), Some(1002));
         assert_eq!(parse(b"\x03\xe8\xff").unwrap_err().close_code(), Some(1007));
         assert_eq!(parse(b"\x03\xe8bye").unwrap().reason, "bye");
+    }
+
+    #[test]
+    fn one_is_shown_with_its_reason() {
+        let shown = |payload: &[u8]| parse(payload).unwrap().to_string();
+        assert_eq!(shown(b""), "1005");
+        assert_eq!(shown(b"\x03\xe8"), "1000");
+        assert_eq!(shown(b"\x0f\xa1bye\n"), "4001 (bye\\n)");
     }
 }

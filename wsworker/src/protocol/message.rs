@@ -159,6 +159,17 @@ impl From<&Message> for Message {
     }
 }
 
+/// The text; of a binary message the bytes, those that are not printable ASCII as
+/// Rust escapes them: `\x00`.
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.as_text() {
+            Some(text) => f.write_str(text),
+            None => self.as_bytes().escape_ascii().fmt(f),
+        }
+    }
+}
+
 /// The kind and the length, with the start of the payload: never a whole megabyte.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -199,5 +210,11 @@ mod tests {
             assert_ne!(message, Message::from(text.as_bytes()));
             assert_eq!(message.clone().into_bytes(), text.as_bytes());
         }
+    }
+
+    #[test]
+    fn one_is_shown_as_its_text_or_its_bytes() {
+        assert_eq!(Message::from("a\nü").to_string(), "a\nü");
+        assert_eq!(Message::from(b"a\0\xff").to_string(), "a\\x00\\xff");
     }
 }

@@ -1,15 +1,20 @@
 //! HTTP/2, which a server chooses by ALPN.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_core::Stream;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use wsworker::{ReadBody, Request};
+use wsworker::{Body, Error, ReadBody, Request, Result};
 
 use super::{Authority, HELLO, answering, url};
+use crate::raw::DEADLINE;
 use crate::server::within;
 
 /// Echoes requests' bodies over HTTP/2; counts connections.
@@ -45,7 +50,8 @@ where
             }
             let mut bytes = Vec::new();
             while let Some(chunk) = body.data().await {
-                let chunk = chunk.unwrap();
+                // A client may break off what it sends.
+                let Ok(chunk) = chunk else { return };
                 let _ = body.flow_control().release_capacity(chunk.len());
                 bytes.extend_from_slice(&chunk);
             }
@@ -104,6 +110,32 @@ fn a_dropped_call_does_not_end_the_others() {
 }
 
 #[test]
+fn responses_that_nobody_reads_hold_up_no_other() {
+    within(async || {
+        const LARGE: usize = 3 << 20;
+        let authority = Authority::new();
+        let (addr, accepted) = serve(&authority).await;
+        let client = authority.client();
+        let post = |bytes: usize| {
+            let request = Request::post(format!("https://localhost:{}/x", addr.port()));
+            client.fetch(request.body(vec![b'x'; bytes]))
+        };
+        // What they may send would fill a window that they shared with all.
+        let mut unread = Vec::new();
+        for _ in 0..6 {
+            unread.push(post(LARGE).await.unwrap());
+        }
+        let mut response = post(LARGE).await.unwrap();
+        let read = timeout(DEADLINE, response.bytes()).await;
+        assert_eq!(read.expect("it is held up").unwrap().len(), LARGE);
+        assert_eq!(accepted.load(Ordering::SeqCst), 1);
+        for mut response in unread {
+            assert_eq!(response.bytes().await.unwrap().len(), LARGE);
+        }
+    });
+}
+
+#[test]
 fn a_server_that_prefers_http_1_gets_it() {
     within(async || {
         let authority = Authority::new();
@@ -112,4 +144,37 @@ fn a_server_that_prefers_http_1_gets_it() {
         let mut response = authority.client().fetch(at).await.unwrap();
         assert_eq!(response.text().await.unwrap(), "hello");
     });
+}
+
+#[test]
+fn what_breaks_the_body_is_the_error_and_ends_no_other_request() {
+    within(async || {
+        let authority = Authority::new();
+        let (addr, accepted) = serve(&authority).await;
+        let client = authority.client();
+        let at = format!("https://localhost:{}/x", addr.port());
+        let broken = Body::stream(Breaking(false));
+        let Err(error) = client.fetch(Request::post(&at).body(broken)).await else {
+            panic!("wanted an error");
+        };
+        assert_eq!(error.to_string(), "as told");
+        let mut response = client.fetch(Request::post(&at).body("y")).await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "y");
+        assert_eq!(accepted.load(Ordering::SeqCst), 1);
+    });
+}
+
+/// A part, and then an error.
+struct Breaking(bool);
+
+impl Stream for Breaking {
+    type Item = Result<&'static str>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let broke = std::mem::replace(&mut self.0, true);
+        Poll::Ready(Some(match broke {
+            false => Ok("part"),
+            true => Err(Error::new("as told")),
+        }))
+    }
 }

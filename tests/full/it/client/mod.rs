@@ -48,27 +48,12 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let certificate = CertificateDer::from(certificate);
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let provider = Arc::new(ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
-        config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
-        Arc::new(config)
+        config(certificate.into(), &key, protocols)
     }
 
     /// A server of that certificate, which would speak HTTP/2 if it was let to.
     fn serve(&self, name: &str, serve: impl Fn(&mut Conn) + Send + Sync + 'static) -> RawServer {
-        let config = self.config(name, &["http/1.1", "h2"]);
-        let secure = move |stream: TcpStream| -> Box<dyn raw_server::Io> {
-            let connection = ServerConnection::new(config.clone()).unwrap();
-            Box::new(StreamOwned::new(connection, stream))
-        };
-        RawServer::start_over(secure, serve)
+        serve_with(self.config(name, &["http/1.1", "h2"]), serve)
     }
 
     /// A client that trusts it.
@@ -80,6 +65,35 @@ impl Authority {
         let builder = Client::builder().root_certificate(&self.pem);
         configure(builder).build().unwrap()
     }
+}
+
+/// A server's settings with this certificate.
+fn config(
+    certificate: CertificateDer<'static>,
+    key: &KeyPair,
+    protocols: &[&str],
+) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
+    Arc::new(config)
+}
+
+fn serve_with(
+    config: Arc<ServerConfig>,
+    serve: impl Fn(&mut Conn) + Send + Sync + 'static,
+) -> RawServer {
+    let secure = move |stream: TcpStream| -> Box<dyn raw_server::Io> {
+        let connection = ServerConnection::new(config.clone()).unwrap();
+        Box::new(StreamOwned::new(connection, stream))
+    };
+    RawServer::start_over(secure, serve)
 }
 
 /// The server under that name.

@@ -2,10 +2,11 @@
 
 use std::process::Command;
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use wsworker::{Client, ReadBody};
 
 use super::raw_server::RawServer;
-use super::{Authority, HELLO, SHORT, answering, fails, url};
+use super::{Authority, HELLO, SHORT, answering, config, fails, serve_with, url};
 use crate::server::within;
 
 #[test]
@@ -63,6 +64,27 @@ fn a_certificate_for_another_name_is_refused_and_both_are_named() {
 }
 
 #[test]
+fn an_authoritys_own_certificate_is_refused_and_the_remedy_named() {
+    within(async || {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap();
+        let pem = certificate.pem();
+        let config = config(certificate.into(), &key, &["http/1.1"]);
+        let server = serve_with(config, |conn| conn.until_left());
+        let client = Client::builder().root_certificate(pem).build().unwrap();
+        let error = fails(&client, url("wss", "localhost", &server)).await;
+        assert!(error.is_fetch());
+        let text = error.to_string();
+        assert!(
+            text.contains("basicConstraints=critical,CA:FALSE"),
+            "{text}"
+        );
+    });
+}
+
+#[test]
 fn what_is_no_tls_is_an_error() {
     within(async || {
         let server = RawServer::start(|conn| {
@@ -94,7 +116,7 @@ fn a_tls_handshake_without_end_is_an_error_in_time() {
 
 #[test]
 fn what_is_no_root_is_an_error_of_the_setting() {
-    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let key = KeyPair::generate().unwrap().serialize_pem();
     for (pem, wanted) in [
         ("", "found none"),
         (key.as_str(), "found none"),
