@@ -6,13 +6,23 @@
 //! tests.
 
 mod batch;
+#[cfg(feature = "testing")]
+mod faulty;
 mod memory;
 mod sqlite;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod suite;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use self::batch::{Alarm, AlarmChange, Batch, Key, ObjectKey, Range};
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub use self::faulty::{Fault, FaultyStorage, Hold};
 pub use self::memory::MemoryStorage;
 pub use self::sqlite::SqliteStorage;
 use crate::error::Result;
@@ -34,7 +44,7 @@ use crate::error::Result;
 /// - Calls may come from any thread and any tokio runtime, many at once. They do not
 ///   block it.
 ///
-
+/// With the feature `testing`, `storage::suite` checks most of that.
 #[async_trait]
 pub trait Storage: Send + Sync + 'static {
     /// The values of these keys, in their order; `None` for one that is not there.
@@ -53,4 +63,27 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Stores a batch.
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()>;
+}
+
+#[async_trait]
+impl<S: Storage + ?Sized> Storage for Arc<S> {
+    async fn get(&self, object: &ObjectKey, keys: Vec<Key>) -> Result<Vec<Option<Bytes>>> {
+        (**self).get(object, keys).await
+    }
+
+    async fn list(&self, object: &ObjectKey, range: Range) -> Result<Vec<(Key, Bytes)>> {
+        (**self).list(object, range).await
+    }
+
+    async fn alarm(&self, object: &ObjectKey) -> Result<Option<Alarm>> {
+        (**self).alarm(object).await
+    }
+
+    async fn alarms(&self, limit: usize) -> Result<Vec<(ObjectKey, Alarm)>> {
+        (**self).alarms(limit).await
+    }
+
+    async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {
+        (**self).commit(object, batch).await
+    }
 }

@@ -38,8 +38,8 @@ use crate::error::Result;
 /// cannot do (the disk is full) fails that batch; when the sync fails, all of its
 /// transaction do. A commit that has returned is on the disk (WAL, `synchronous=FULL`).
 ///
-/// 1,024 commits and 1,024 reads may wait; further ones wait for room, in the order
-/// of their calls.
+/// A call waits as long as its future does; a commit that is dropped before its
+/// transaction begins does not happen.
 ///
 /// ### Reads
 /// Two to four threads (as many as cores) read beside the commits, each with up to
@@ -52,7 +52,7 @@ use crate::error::Result;
 /// grow beyond that: for as long as it lasts, by what is committed.
 ///
 /// ### Closing
-/// Dropping it waits until what was queued is committed and the log is in the
+/// Dropping it waits until the last transaction is committed and the log is in the
 /// database: milliseconds, seconds where a disk is slow and much was to be done. A
 /// process that ends without that, or is killed, loses nothing: the next one reads
 /// the log.

@@ -129,7 +129,10 @@ fn restart(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Gives the log's pages, and how many of them have been copied.
-fn checkpoint(connection: &Connection, mode: CheckpointMode) -> rusqlite::Result<(usize, usize)> {
+pub(super) fn checkpoint(
+    connection: &Connection,
+    mode: CheckpointMode,
+) -> rusqlite::Result<(usize, usize)> {
     let (pages, copied) = connection.wal_checkpoint_v2(Some(MAIN_DB), mode)?;
     let positive = |count| usize::try_from(count).unwrap_or(0);
     Ok((positive(pages), positive(copied)))

@@ -3,18 +3,19 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::unconstrained;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 
-/// How many jobs wait in a queue; further ones wait outside, in their order.
-pub(super) const QUEUE: usize = 1024;
-
 /// A queue and who works through it. Dropping it waits until that is done.
+///
+/// The queue is as long as there are callers that wait for an answer, and each of them
+/// holds what it asks for anyway. A limit would let one that is not polled keep all
+/// those behind it out.
 pub(super) struct Threads<Job> {
     /// `None` while it is dropped.
-    queue: Option<mpsc::Sender<Job>>,
+    queue: Option<UnboundedSender<Job>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -22,9 +23,9 @@ impl<Job: Send + 'static> Threads<Job> {
     /// One thread that has the queue's end.
     pub(super) fn one(
         name: &str,
-        work: impl FnOnce(mpsc::Receiver<Job>) + Send + 'static,
+        work: impl FnOnce(UnboundedReceiver<Job>) + Send + 'static,
     ) -> Result<Self> {
-        let (queue, jobs) = mpsc::channel(QUEUE);
+        let (queue, jobs) = unbounded_channel();
         let threads = vec![spawn(name, move || work(jobs))?];
         Ok(Self {
             queue: Some(queue),
@@ -37,7 +38,7 @@ impl<Job: Send + 'static> Threads<Job> {
     where
         Work: FnMut(Job) + Send + 'static,
     {
-        let (queue, jobs) = mpsc::channel(QUEUE);
+        let (queue, jobs) = unbounded_channel();
         let jobs = Arc::new(Mutex::new(jobs));
         let mut threads = Self {
             queue: Some(queue),
@@ -58,18 +59,14 @@ impl<Job: Send + 'static> Threads<Job> {
         Ok(threads)
     }
 
-    /// Has a job done that gives an answer. A job that is in the queue is done, also if
-    /// nobody waits for its answer; one that still waits for room is not.
+    /// Has a job done that gives an answer. It is in the queue from the first poll on.
     pub(super) async fn ask<Answer>(
         &self,
         job: impl FnOnce(oneshot::Sender<Answer>) -> Job,
     ) -> Result<Answer> {
         let (answer, answered) = oneshot::channel();
         let queue = self.queue.as_ref().expect("only dropping closes it");
-        // Unconstrained: tokio would else let a task that has done much wait before it
-        // takes its place in the queue, so that a later call would come before it.
-        let sent = unconstrained(queue.send(job(answer))).await;
-        sent.map_err(|_| ended())?;
+        queue.send(job(answer)).map_err(|_| ended())?;
         answered.await.map_err(|_| ended())
     }
 }

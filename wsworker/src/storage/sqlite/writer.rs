@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
 
 use super::apply::{Classes, apply};
 use super::database::{Place, touch};
@@ -17,7 +18,7 @@ use crate::storage::{Batch, ObjectKey};
 pub(super) const GROUP: usize = 1024;
 
 /// No batch is added to a transaction of so many bytes.
-const GROUP_BYTES: usize = 8 << 20;
+pub(super) const GROUP_BYTES: usize = 8 << 20;
 
 /// The thread that commits.
 pub(super) struct Writer(Threads<Commit>);
@@ -72,16 +73,18 @@ struct Worker {
 }
 
 impl Worker {
-    fn work(&mut self, mut queue: mpsc::Receiver<Commit>) {
+    fn work(&mut self, mut queue: UnboundedReceiver<Commit>) {
         while let Some(first) = queue.blocking_recv() {
-            let mut size = first.size();
-            let mut group = vec![first];
-            while group.len() < GROUP
-                && size < GROUP_BYTES
-                && let Ok(next) = queue.try_recv()
-            {
-                size += next.size();
-                group.push(next);
+            let (mut group, mut size) = (Vec::new(), 0);
+            let mut next = Some(first);
+            while let Some(commit) = next {
+                // Whoever dropped the call does not want it any more.
+                if !commit.answer.is_closed() {
+                    size += commit.size();
+                    group.push(commit);
+                }
+                let room = group.len() < GROUP && size < GROUP_BYTES;
+                next = room.then(|| queue.try_recv().ok()).flatten();
             }
             self.settle(group);
             self.log.committed(&self.connection);
@@ -164,7 +167,7 @@ impl Commit {
     }
 
     fn answer(self, result: Result<()>) {
-        // Whoever dropped the call does not want it.
+        // The call may have been dropped meanwhile.
         let _ = self.answer.send(result);
     }
 }

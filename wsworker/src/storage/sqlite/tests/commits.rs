@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::threads::QUEUE;
-use super::super::writer::GROUP;
+use super::super::writer::{GROUP, GROUP_BYTES};
 use super::{Held, SqliteStorage, keys, object, poll, put};
 use crate::storage::{Alarm, AlarmChange, Batch, Storage};
 
@@ -169,37 +168,58 @@ async fn a_class_that_cannot_be_added_fails_its_objects_alone() {
 }
 
 #[tokio::test]
-async fn further_commits_wait_for_room_in_their_order() {
+async fn more_commits_than_a_group_takes_apply_in_their_order() {
     let held = Held::open().await;
     let first = held.hold_one();
-    let all = QUEUE + 2 * GROUP;
+    let all = 2 * GROUP + 1;
     let number = |n: usize| n.to_string().into_bytes();
-    let mut commits: Vec<_> = (0..all)
-        .map(|n| held.called(1, put("last", number(n))))
-        .collect();
-    // One that has room is done, though nobody waits for it; one that has none is not.
-    drop(commits.pop());
-    drop(commits.remove(QUEUE - 1));
-    let mut dropped = held.called(2, put("late", ""));
-    assert!(poll(&mut dropped).is_pending());
-    drop(dropped);
+    let commits = (0..all).map(|n| held.called(1, put("last", number(n))));
+    let commits: Vec<_> = commits.collect();
     held.commits.release();
     first.await.unwrap();
     for commit in commits {
         commit.await.unwrap();
     }
-    let last = held
-        .storage
-        .get(&object(1), vec!["last".into()])
-        .await
-        .unwrap();
-    assert_eq!(last[0].as_deref(), Some(&number(all - 2)[..]));
-    assert!(keys(&held.storage, 2).await.is_empty());
+    assert_eq!(held.commits.begun(), 4);
+    let last = held.storage.get(&object(1), vec!["last".into()]).await;
+    assert_eq!(last.unwrap()[0].as_deref(), Some(&number(all - 1)[..]));
 }
 
 #[tokio::test]
-async fn what_is_queued_is_committed_when_it_is_dropped() {
+async fn a_call_that_nobody_polls_keeps_no_other_out() {
     let held = Held::open().await;
+    let first = held.hold_one();
+    let left: Vec<_> = (0..2 * GROUP)
+        .map(|_| held.called(1, put("left", "")))
+        .collect();
+    held.commits.release();
+    held.storage
+        .commit(&object(2), put("key", ""))
+        .await
+        .unwrap();
+    assert_eq!(keys(&held.storage, 2).await, ["key"]);
+    drop((first, left));
+}
+
+#[tokio::test]
+async fn a_large_batch_ends_its_group() {
+    let held = Held::open().await;
+    let first = held.hold_one();
+    let large: Vec<_> = (1..=3)
+        .map(|n| held.called(n, put("key", vec![n; GROUP_BYTES])))
+        .collect();
+    held.commits.release();
+    first.await.unwrap();
+    for commit in large {
+        commit.await.unwrap();
+    }
+    assert_eq!(held.commits.begun(), 4);
+}
+
+#[tokio::test]
+async fn what_has_begun_is_committed_when_it_is_dropped() {
+    let held = Held::open().await;
+    // It has begun, and nobody waits for it; the others have not.
     drop(held.hold_one());
     for n in 1..=50 {
         drop(held.called(n, put("key", vec![n; 5000])));
@@ -213,6 +233,6 @@ async fn what_is_queued_is_committed_when_it_is_dropped() {
     let storage = SqliteStorage::open(directory.path()).unwrap();
     assert_eq!(keys(&storage, 0).await, ["first", "held"]);
     for n in 1..=50 {
-        assert_eq!(keys(&storage, n).await, ["key"]);
+        assert!(keys(&storage, n).await.is_empty());
     }
 }

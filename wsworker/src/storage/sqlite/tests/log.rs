@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use rusqlite::wal::CheckpointMode;
 use tempfile::tempdir;
 
-use super::super::log::Limits;
+use super::super::database::{Place, touch};
+use super::super::log::{Limits, checkpoint};
 use super::{SqliteStorage, object, put};
 use crate::storage::{Range, Storage};
 
@@ -12,6 +14,20 @@ const LIMITS: Limits = Limits {
     copy: 16,
     restart: 64,
 };
+
+/// What a failed commit left in the log is written over so.
+#[test]
+fn what_stands_there_already_is_written_all_the_same() {
+    let directory = tempdir().unwrap();
+    let place = Place::take(directory.path()).unwrap();
+    let connection = place.open().unwrap();
+    let pages = || checkpoint(&connection, CheckpointMode::NOOP).unwrap().0;
+    let before = pages();
+    touch(&connection).unwrap();
+    assert_eq!(pages(), before + 1);
+    touch(&connection).unwrap();
+    assert_eq!(pages(), before + 2);
+}
 
 #[tokio::test]
 async fn the_log_starts_afresh_under_commits_without_a_pause() {
