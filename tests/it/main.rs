@@ -1,6 +1,7 @@
 //! The integration tests: a server under test, and a client of raw bytes that
 //! shares no code with it.
 
+mod alone;
 mod backpressure;
 mod bodies;
 mod client;

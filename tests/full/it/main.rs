@@ -1,6 +1,8 @@
 //! The integration tests of what is behind features. They share the server under
 //! test and the raw client with `tests/it`.
 
+#[path = "../../it/alone.rs"]
+mod alone;
 mod client;
 mod files;
 mod process;

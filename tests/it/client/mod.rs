@@ -4,6 +4,7 @@ mod addresses;
 mod failures;
 mod handshake;
 mod leaks;
+mod misbehaving;
 mod plain;
 mod proxy;
 pub mod raw_server;

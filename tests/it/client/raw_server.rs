@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,6 +21,8 @@ use crate::server::eventually;
 pub struct RawServer {
     pub addr: SocketAddr,
     shared: Arc<Shared>,
+    /// Has the listener.
+    accepting: Option<JoinHandle<()>>,
 }
 
 /// A connection's stream, in the clear or not.
@@ -63,7 +65,7 @@ impl RawServer {
             failures: Mutex::default(),
         });
         let server = shared.clone();
-        thread::spawn(move || {
+        let accepting = thread::spawn(move || {
             for stream in listener.incoming() {
                 if server.stopped.load(Ordering::SeqCst) {
                     break;
@@ -74,7 +76,11 @@ impl RawServer {
                 thread::spawn(move || serve_one(&server, stream, number));
             }
         });
-        RawServer { addr, shared }
+        RawServer {
+            addr,
+            shared,
+            accepting: Some(accepting),
+        }
     }
 
     /// Answers each request with the same bytes, and waits for the client to end it.
@@ -143,8 +149,11 @@ impl Drop for RawServer {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(self.addr);
+        let accepting = self.accepting.take().map(JoinHandle::join);
+        let accepted = accepting.is_some_and(|ended| ended.is_ok());
         let failures = self.shared.failures.lock().unwrap();
         if !thread::panicking() {
+            assert!(accepted, "the server stopped accepting");
             assert!(failures.is_empty(), "the server: {failures:?}");
         }
     }

@@ -1,5 +1,6 @@
 //! Nothing is left of a pair, wherever what uses it is cut off.
-//! Counts tasks, descriptors and connections; does not look at memory.
+//! Counts tasks, descriptors and connections, each test in a process of its own;
+//! does not look at memory.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -7,16 +8,12 @@ use std::task::Poll;
 
 use wsworker::{Event, WebSocketPair};
 
-use super::{Asked, Handing, only, tasks};
+use super::{Asked, Handing};
+use crate::alone::{Held, alone};
 use crate::raw::{Frame, RawClient};
-use crate::server::{eventually, within};
+use crate::server::eventually;
 
 /// The open descriptors of this process; tests beside this one have theirs.
-#[cfg(target_os = "linux")]
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
 /// Polls a future so many times and drops it; gives whether it ended by itself.
 async fn cut_off(future: impl Future, polls: usize) -> bool {
     cut_off_by(future, polls, || {}).await
@@ -58,15 +55,15 @@ async fn in_memory() {
 
 #[test]
 fn a_panic_at_any_point_of_a_conversation_leaves_nothing() {
-    within(async || {
-        let before = tasks();
+    alone(async || {
+        let before = Held::now();
         for polls in 0.. {
             let talking = tokio::spawn(async move {
                 let ended = cut_off_by(in_memory(), polls, || panic!("as told")).await;
                 assert!(ended);
             });
             let panicked = talking.await.is_err();
-            only(before).await;
+            before.again(&format!("poll {polls}")).await;
             if !panicked {
                 println!("panicked at {polls} points");
                 break;
@@ -77,12 +74,12 @@ fn a_panic_at_any_point_of_a_conversation_leaves_nothing() {
 
 #[test]
 fn a_conversation_in_memory_cut_off_at_any_point_leaves_nothing() {
-    within(async || {
-        let before = tasks();
+    alone(async || {
+        let before = Held::now();
         let mut polls = 0;
         loop {
             let ended = cut_off(in_memory(), polls).await;
-            only(before).await;
+            before.again(&format!("poll {polls}")).await;
             if ended {
                 break;
             }
@@ -95,32 +92,45 @@ fn a_conversation_in_memory_cut_off_at_any_point_leaves_nothing() {
 
 #[test]
 fn a_conversation_with_a_client_cut_off_at_any_point_leaves_nothing() {
-    within(async || {
-        let mut server = Handing::start().await;
-        let handle = server.served.handle.clone();
-        let before = tasks();
-        let mut polls = 0;
-        loop {
-            let mut raw = RawClient::connect(server.addr).await;
-            let head = raw.upgrade().encode();
-            raw.send_raw(head).await;
-            raw.send_all([Frame::text("a"), Frame::text("b"), Frame::close(1000, "")])
-                .await;
-            let asked = server.asked().await;
-            let ended = cut_off(conversation(asked), polls).await;
-            // Whatever it was, the client hears an end.
-            let _ = raw.reader.read_to_end().await;
-            drop(raw);
-            only(before).await;
-            eventually("no connection is open", || handle.connections() == 0).await;
-            if ended {
-                break;
+    alone(async || with_a_client(false).await);
+}
+
+#[test]
+fn a_panic_at_any_point_of_a_conversation_with_a_client_leaves_nothing() {
+    alone(async || with_a_client(true).await);
+}
+
+async fn with_a_client(panics: bool) {
+    let mut server = Handing::start().await;
+    let handle = server.served.handle.clone();
+    let before = Held::now();
+    let mut polls = 0;
+    loop {
+        let mut raw = RawClient::connect(server.addr).await;
+        let head = raw.upgrade().encode();
+        raw.send_raw(head).await;
+        raw.send_all([Frame::text("a"), Frame::text("b"), Frame::close(1000, "")])
+            .await;
+        let asked = server.asked().await;
+        let ended = match panics {
+            false => cut_off(conversation(asked), polls).await,
+            true => {
+                let talking = cut_off_by(conversation(asked), polls, || panic!("as told"));
+                tokio::spawn(talking).await.unwrap_or(false)
             }
-            polls += 1;
+        };
+        // Whatever it was, the client hears an end.
+        let _ = raw.reader.read_to_end().await;
+        drop(raw);
+        before.again(&format!("poll {polls}")).await;
+        eventually("no connection is open", || handle.connections() == 0).await;
+        if ended {
+            break;
         }
-        println!("cut off at {polls} points");
-        assert!(polls > 3);
-    });
+        polls += 1;
+    }
+    println!("cut off at {polls} points");
+    assert!(polls > 3);
 }
 
 async fn conversation(asked: Asked) {
@@ -137,15 +147,13 @@ async fn conversation(asked: Asked) {
     }
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn descriptors_come_back_though_their_sockets_are_kept() {
-    within(async || {
+    alone(async || {
         let mut server = Handing::start().await;
         let mut kept = Vec::new();
-        let rounds = 200;
-        let before = descriptors();
-        for _ in 0..rounds {
+        let before = Held::now();
+        for _ in 0..200 {
             let (client, end) = WebSocketPair::new();
             let events = end.accept();
             kept.push(events.clone());
@@ -153,10 +161,8 @@ fn descriptors_come_back_though_their_sockets_are_kept() {
             drop(events);
             drop(client);
         }
-        let handle = server.served.handle.clone();
-        eventually("no connection is open", || handle.connections() == 0).await;
-        // Other tests open theirs, but not so many.
-        eventually("they are closed", || descriptors() < before + rounds).await;
-        assert_eq!(kept.len(), rounds);
+        before.again("200 connections").await;
+        assert_eq!(server.served.handle.connections(), 0);
+        assert_eq!(kept.len(), 200);
     });
 }

@@ -3,14 +3,15 @@
 //! request goes over, what may go out and what comes back.
 //!
 //! `target` is a checked URL; `connect` opens a stream to it, past `address` and
-//! through `tls`; `plain` sends requests over `pool`'s connections and follows
-//! redirects by the rules of `redirect`; `upgrade` opens WebSockets, each over a
-//! connection of its own.
+//! through `tls`; `plain` sends requests over `pool`'s connections, on streams that
+//! are `heard` to their end, and follows redirects by the rules of `redirect`;
+//! `upgrade` opens WebSockets, each over a connection of its own.
 
 mod address;
 mod body;
 mod connect;
 mod headers;
+mod heard;
 #[cfg(feature = "testing")]
 mod place;
 mod plain;

@@ -7,6 +7,7 @@ use wsworker::{Client, ReadBody};
 
 use super::raw_server::RawServer;
 use super::{Authority, HELLO, SHORT, answering, config, fails, serve_with, url};
+use crate::alone::{Held, alone};
 use crate::server::within;
 
 #[test]
@@ -47,11 +48,13 @@ fn a_server_of_nobody_known_is_refused() {
 
 #[test]
 fn a_certificate_for_another_name_is_refused_and_both_are_named() {
-    within(async || {
+    alone(async || {
         let authority = Authority::new();
         let server = authority.serve("a.example", |conn| conn.until_left());
+        let before = Held::now();
         for scheme in ["https", "wss"] {
             let error = fails(&authority.client(), url(scheme, "localhost", &server)).await;
+            before.again(scheme).await;
             assert!(error.is_fetch());
             let text = error.to_string();
             assert!(
