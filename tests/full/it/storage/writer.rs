@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
 use wsworker::storage::{SqliteStorage, Storage};
 
 #[path = "written.rs"]
@@ -15,10 +16,10 @@ use written::{OBJECTS, batch, count, object};
 async fn main() {
     let directory = std::env::args().nth(1).expect("a directory");
     let storage = Arc::new(SqliteStorage::open(directory).unwrap());
-    let mut tasks = Vec::new();
+    let mut tasks = JoinSet::new();
     for number in 0..OBJECTS {
         let storage = Arc::clone(&storage);
-        tasks.push(tokio::spawn(async move {
+        tasks.spawn(async move {
             let object = object(number);
             let mut n = count(&*storage, &object).await;
             loop {
@@ -28,9 +29,8 @@ async fn main() {
                 let line = format!("{number} {n}\n");
                 std::io::stdout().write_all(line.as_bytes()).unwrap();
             }
-        }));
+        });
     }
-    for task in tasks {
-        task.await.unwrap();
-    }
+    // None ends but by a panic.
+    tasks.join_next().await.unwrap().unwrap();
 }
