@@ -3,15 +3,15 @@
 
 use proc_macro::TokenStream;
 
-mod expand;
-mod fallback;
 mod item;
 mod option;
+mod options;
 mod origin;
-mod settings;
+mod place;
 mod size;
 mod text;
 mod time;
+mod worker;
 
 /// Makes a struct a worker, and sets its options.
 ///
@@ -74,5 +74,5 @@ mod time;
 /// ```
 #[proc_macro_attribute]
 pub fn worker(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(args.into(), item.into()).into()
+    worker::expand(args.into(), item.into()).into()
 }

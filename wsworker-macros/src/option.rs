@@ -1,5 +1,5 @@
 //! The syntax of one option: `name = value` or `name("a", "b")`.
-//! Knows no names and no values: `settings` gives them their meaning.
+//! Knows no names and no values: `options` and `settings` give them their meaning.
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::quote;
@@ -24,11 +24,14 @@ enum Form {
 impl Written {
     /// Each option, or what is wrong with it. They are split at the commas first: a mistake in
     /// one option hides none in the next.
-    pub(crate) fn all(args: TokenStream) -> Vec<Result<Written>> {
+    /// `example` shows one.
+    pub(crate) fn all(args: TokenStream, example: &str) -> Vec<Result<Written>> {
         split(args)
             .into_iter()
             .map(|part| match part {
-                Part::Tokens(tokens) => Parser::parse2(read, tokens),
+                Part::Tokens(tokens) => {
+                    Parser::parse2(|input: ParseStream<'_>| read(input, example), tokens)
+                }
                 Part::Nothing(comma) => {
                     Err(Error::new(comma, "expected an option before this `,`"))
                 }
@@ -122,13 +125,11 @@ pub(crate) fn add(mistakes: &mut Option<Error>, error: Error) {
     }
 }
 
-fn read(input: ParseStream<'_>) -> Result<Written> {
+fn read(input: ParseStream<'_>, example: &str) -> Result<Written> {
     if !input.peek(Ident::peek_any) {
         let tokens: TokenStream = input.parse()?;
-        return Err(Error::new_spanned(
-            tokens,
-            "expected an option, such as `max_message = \"1 MiB\"`",
-        ));
+        let message = format!("expected an option, such as `{example}`");
+        return Err(Error::new_spanned(tokens, message));
     }
     let name = input.call(Ident::parse_any)?;
     let form = match input.cursor().token_tree() {

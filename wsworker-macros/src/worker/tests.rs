@@ -12,7 +12,7 @@ const ECHO: &str = "#[derive(Clone)] struct Echo;";
 
 #[test]
 fn the_plain_expansion_is_a_marker() {
-    assert_snapshot("", ECHO, include_str!("../snapshots/plain.rs"));
+    assert_snapshot("", ECHO, include_str!("../snapshots/worker/plain.rs"));
 }
 
 #[test]
@@ -22,7 +22,11 @@ fn every_option_becomes_a_constant() {
         handshake_timeout = "500ms", protocols("chat.v2", "chat.v1"),
         origins("https://a.example",), crate = "crate::framework",
     "#;
-    assert_snapshot(args, ECHO, include_str!("../snapshots/all_options.rs"));
+    assert_snapshot(
+        args,
+        ECHO,
+        include_str!("../snapshots/worker/all_options.rs"),
+    );
 }
 
 #[test]
@@ -38,13 +42,17 @@ fn generics_bounds_and_conditions_are_kept() {
     assert_snapshot(
         "slow = \"close\"",
         item,
-        include_str!("../snapshots/generics.rs"),
+        include_str!("../snapshots/worker/generics.rs"),
     );
 }
 
 #[test]
 fn after_a_mistake_the_marker_has_no_bound() {
-    assert_snapshot("slow = 1", ECHO, include_str!("../snapshots/fallback.rs"));
+    assert_snapshot(
+        "slow = 1",
+        ECHO,
+        include_str!("../snapshots/worker/fallback.rs"),
+    );
 }
 
 #[test]
@@ -195,7 +203,7 @@ fn the_item_is_emitted_as_it_was() {
 #[test]
 fn a_lifetime_is_bound_so_that_its_callbacks_fit() {
     let item = "#[derive(Clone)] pub struct Echo<'a, T: 'a = u8>(&'a T) where T: Copy;";
-    assert_snapshot("", item, include_str!("../snapshots/lifetime.rs"));
+    assert_snapshot("", item, include_str!("../snapshots/worker/lifetime.rs"));
 }
 
 #[test]
