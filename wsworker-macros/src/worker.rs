@@ -87,6 +87,10 @@ fn constant(krate: &TokenStream, settings: &Settings) -> TokenStream {
     if let Some(names) = &settings.origins {
         field("origins", quote!(&[#(#names),*]));
     }
+    if let Some(types) = &settings.objects {
+        let objects = quote!(&[#(#krate::__private::Registration::of::<#types>()),*]);
+        field("objects", objects);
+    }
     if fields.is_empty() {
         return quote!(#krate::__private::Options::NONE);
     }

@@ -22,6 +22,7 @@ pub(crate) struct Settings {
     pub(crate) handshake_timeout: Option<u64>,
     pub(crate) protocols: Option<Vec<String>>,
     pub(crate) origins: Option<Vec<String>>,
+    pub(crate) objects: Option<Vec<Path>>,
     pub(crate) krate: Option<Path>,
     /// Everything that was wrong.
     pub(crate) mistakes: Option<Error>,
@@ -55,6 +56,7 @@ impl Settings {
             "handshake_timeout" => self.handshake_timeout = Some(time::parse(option, usage)?),
             "protocols" => self.protocols = Some(list(option, usage, text::check_token)?),
             "origins" => self.origins = Some(list(option, usage, origin::check)?),
+            "objects" => self.objects = Some(objects(option, usage)?),
             "crate" => self.krate = Some(options::path(option, usage)?),
             _ => unreachable!("every known option is set"),
         }
@@ -99,6 +101,24 @@ fn list(
     mistakes.map_or(Ok(values), Err)
 }
 
+/// Types, without doubles.
+fn objects(option: &Written, usage: &str) -> Result<Vec<Path>> {
+    let mut types: Vec<Path> = Vec::new();
+    let mut mistakes = None;
+    for ty in option.types(usage)? {
+        if types
+            .iter()
+            .any(|listed| text::of_code(listed) == text::of_code(&ty))
+        {
+            let message = format!("`{}` is listed twice: keep one", text::of_code(&ty));
+            add(&mut mistakes, Error::new_spanned(ty, message));
+        } else {
+            types.push(ty);
+        }
+    }
+    mistakes.map_or(Ok(types), Err)
+}
+
 /// Every option, and how it is written.
 const OPTIONS: Options = Options {
     known: &[
@@ -109,6 +129,7 @@ const OPTIONS: Options = Options {
         ("handshake_timeout", r#"handshake_timeout = "10s""#),
         ("protocols", r#"protocols("chat.v1")"#),
         ("origins", r#"origins("https://a.example")"#),
+        ("objects", "objects(Room)"),
         options::CRATE,
     ],
     elsewhere: |name| {
