@@ -3,6 +3,7 @@
 
 mod backpressure;
 mod bodies;
+mod calls;
 mod client;
 mod closing;
 mod frames;
