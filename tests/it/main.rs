@@ -4,6 +4,7 @@
 mod alone;
 mod backpressure;
 mod bodies;
+mod calls;
 mod client;
 mod closing;
 mod frames;

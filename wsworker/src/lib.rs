@@ -65,7 +65,13 @@ mod wire;
 mod worker;
 
 pub use cookie;
+#[cfg(not(feature = "objects"))]
+#[doc(hidden)]
+pub use wsworker_macros::durable_object_without_feature as durable_object;
 pub use wsworker_macros::worker;
+#[cfg(feature = "objects")]
+#[cfg_attr(docsrs, doc(cfg(feature = "objects")))]
+pub use wsworker_macros::{call, durable_object};
 
 #[cfg(feature = "client")]
 pub use crate::client::{Client, ClientBuilder, Redirect, fetch};
@@ -94,3 +100,8 @@ pub use crate::worker::Worker;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The program in the documentation of `#[durable_object]` compiles.
+#[cfg(all(doctest, feature = "objects"))]
+#[doc = include_str!("../../wsworker-macros/src/durable_object.md")]
+struct DurableObjectAttribute;

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use wsworker::Event;
@@ -90,12 +92,15 @@ fn no_answered_count_is_lost_or_given_twice_over_kills() {
     let mut unanswered: HashMap<usize, u64> = HashMap::new();
     for round in 0..rounds {
         let (counter, addr) = start(data.path());
-        let life = Duration::from_micros(random.random_range(5_000..120_000));
+        let life = Duration::from_micros(random.random_range(0..100_000));
         let told = runtime.block_on(async {
             let mut clients = JoinSet::new();
+            let busy = Arc::new(Notify::new());
             for client in 0..CLIENTS {
-                clients.spawn(count(addr, client % NAMES));
+                clients.spawn(count(addr, client % NAMES, busy.clone()));
             }
+            // In the middle of its work, however slow the machine is.
+            busy.notified().await;
             sleep(life).await;
             counter.signal(Signal::KILL);
             clients.join_all().await
@@ -135,7 +140,7 @@ fn no_answered_count_is_lost_or_given_twice_over_kills() {
 }
 
 /// Increments until the server is gone.
-async fn count(addr: SocketAddr, name: usize) -> Told {
+async fn count(addr: SocketAddr, name: usize, busy: Arc<Notify>) -> Told {
     let mut told = Told {
         name,
         counts: Vec::new(),
@@ -152,6 +157,7 @@ async fn count(addr: SocketAddr, name: usize) -> Told {
             Some(Event::Message(count)) => {
                 told.counts.push(count.as_text().unwrap().parse().unwrap());
                 told.unanswered = false;
+                busy.notify_one();
             }
             _ => break,
         }

@@ -2,11 +2,11 @@
 //! transaction.
 //!
 //! `class` is what users implement and `context`, `state` and `sockets` what they get;
-//! `stub` is the way in for calls, `consumer` for a socket's events, `alarm` for time.
-//! All of them become events, which `cell` runs in the object's turn: `event` is what
-//! one has done so far, `effects` what nobody may see yet, and `gate` lets that out
-//! when it is durable. `core` stays while the value is not there; `objects` is what
-//! they share.
+//! `stub` is the way in for calls (`remote` carries them by value), `consumer` for a
+//! socket's events, `alarm` for time. All of them become events, which `cell` runs in
+//! the object's turn: `event` is what one has done so far, `effects` what nobody may
+//! see yet, and `gate` lets that out when it is durable. `core` stays while the value
+//! is not there; `objects` is what they share.
 
 mod alarm;
 mod cell;
@@ -21,6 +21,7 @@ mod id;
 mod jobs;
 mod member;
 mod objects;
+pub mod remote;
 mod sockets;
 mod state;
 mod stub;

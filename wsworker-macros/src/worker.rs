@@ -1,67 +1,54 @@
-//! From the attribute and its item to the tokens that replace both.
-//! Decides nothing about what is allowed: `item` and `settings` do.
+//! From `#[worker]` and its item to the tokens that replace both.
+//! Decides nothing about what is allowed: `place` and `settings` do.
 
-use proc_macro2::{Ident, Literal, TokenStream};
-use quote::{ToTokens, quote};
-use syn::Path;
+mod fallback;
+mod settings;
 
-use crate::fallback;
-use crate::item::Target;
-use crate::settings::{Settings, Slow};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::quote;
+
+use self::settings::{Settings, Slow};
+use crate::options;
+use crate::place::{Role, Target};
 
 /// The item unchanged, followed by the marker that carries the options, or by every mistake.
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
-    let target = Target::of(item.clone());
+    let target = WORKER.target(item.clone());
     let settings = Settings::parse(args);
+    let krate = options::krate(settings.krate.as_ref());
     match (&target.mistake, &settings.mistakes) {
         (None, None) => {
-            let marker = marker(&target, &settings);
+            let marker = marker(&target, &settings, &krate);
             quote!(#item #marker)
         }
         (on_item, in_options) => {
-            let krate = krate(&settings);
             fallback::expand(&item, &target, &krate, on_item.iter().chain(in_options))
         }
     }
 }
 
-/// Where the framework's crate is: `::wsworker`, unless `crate = "..."` says otherwise.
-fn krate(settings: &Settings) -> TokenStream {
-    match &settings.krate {
-        Some(path) => Path::to_token_stream(path),
-        None => quote!(::wsworker),
-    }
-}
-
-fn marker(target: &Target, settings: &Settings) -> TokenStream {
-    let krate = krate(settings);
-    let options = options(&krate, settings);
-    let cfgs = &target.cfgs;
-    let ty = &target.ty;
-    let (impl_generics, ty_generics, where_clause) = target.generics.split_for_impl();
+fn marker(target: &Target, settings: &Settings, krate: &TokenStream) -> TokenStream {
+    let options = constant(krate, settings);
     // `for<'any>` puts off the bound to whoever calls `entrypoint`. Without it Rust would report a
     // missing `Clone` or `impl Worker` here as well, under the attribute.
-    quote! {
-        #(#cfgs)*
-        #[automatically_derived]
-        impl #impl_generics #krate::__private::Annotated for #ty #ty_generics #where_clause {
-            const OPTIONS: #krate::__private::Options = #options;
+    let body = quote! {
+        const OPTIONS: #krate::__private::Options = #options;
 
-            fn entrypoint(self) -> #krate::__private::Entry
-            where
-                for<'any> Self: #krate::Worker,
-            {
-                #krate::__private::entrypoint(self)
-            }
+        fn entrypoint(self) -> #krate::__private::Entry
+        where
+            for<'any> Self: #krate::Worker,
+        {
+            #krate::__private::entrypoint(self)
         }
-    }
+    };
+    target.implement(&quote!(#krate::__private::Annotated), &body)
 }
 
 /// The constant: only what was set, over `Options::NONE`.
-fn options(krate: &TokenStream, settings: &Settings) -> TokenStream {
+fn constant(krate: &TokenStream, settings: &Settings) -> TokenStream {
     let mut fields = Vec::new();
     let mut field = |name: &str, value: TokenStream| {
-        let name = Ident::new(name, proc_macro2::Span::call_site());
+        let name = Ident::new(name, Span::call_site());
         fields.push(quote!(#name: #value));
     };
     let size = |bytes: u64| {
@@ -100,6 +87,10 @@ fn options(krate: &TokenStream, settings: &Settings) -> TokenStream {
     if let Some(names) = &settings.origins {
         field("origins", quote!(&[#(#names),*]));
     }
+    if let Some(types) = &settings.objects {
+        let objects = quote!(&[#(#krate::__private::Registration::of::<#types>()),*]);
+        field("objects", objects);
+    }
     if fields.is_empty() {
         return quote!(#krate::__private::Options::NONE);
     }
@@ -114,6 +105,15 @@ fn options(krate: &TokenStream, settings: &Settings) -> TokenStream {
 fn some(value: TokenStream) -> TokenStream {
     quote!(::core::option::Option::Some(#value))
 }
+
+const WORKER: Role = Role {
+    attribute: "worker",
+    of_trait: "Worker",
+    wrapper: "MyWorker",
+    method: "`on_message` (or `fetch`) of an `impl Worker` for it",
+    owner: "a worker owns its data, it lives as long as its connection",
+    on_impl: false,
+};
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,11 @@
-//! The options' names, and what each of them takes.
+//! The options of `#[worker]`, and what each of them takes.
 //! Does not read values itself: `size`, `time`, `text` and `origin` do.
 
 use proc_macro2::TokenStream;
 use syn::{Error, Lit, Path, Result};
 
 use crate::option::{Written, add};
+use crate::options::{self, Options};
 use crate::{origin, size, text, time};
 
 /// What the attribute said, checked. `None` is "not said".
@@ -21,6 +22,7 @@ pub(crate) struct Settings {
     pub(crate) handshake_timeout: Option<u64>,
     pub(crate) protocols: Option<Vec<String>>,
     pub(crate) origins: Option<Vec<String>>,
+    pub(crate) objects: Option<Vec<Path>>,
     pub(crate) krate: Option<Path>,
     /// Everything that was wrong.
     pub(crate) mistakes: Option<Error>,
@@ -36,21 +38,7 @@ pub(crate) enum Slow {
 impl Settings {
     pub(crate) fn parse(args: TokenStream) -> Settings {
         let mut settings = Settings::default();
-        let mut seen = Vec::new();
-        for option in Written::all(args) {
-            let result = option.and_then(|option| {
-                let name = option.name.to_string();
-                let usage = usage(&option)?;
-                if seen.contains(&name) {
-                    return Err(twice(&option, usage));
-                }
-                seen.push(name);
-                settings.set(&option, usage)
-            });
-            if let Err(error) = result {
-                add(&mut settings.mistakes, error);
-            }
-        }
+        settings.mistakes = OPTIONS.read(args, |option, usage| settings.set(option, usage));
         settings
     }
 
@@ -68,43 +56,12 @@ impl Settings {
             "handshake_timeout" => self.handshake_timeout = Some(time::parse(option, usage)?),
             "protocols" => self.protocols = Some(list(option, usage, text::check_token)?),
             "origins" => self.origins = Some(list(option, usage, origin::check)?),
-            "crate" => self.krate = Some(path(option, usage)?),
-            _ => unreachable!("`usage` knows every option"),
+            "objects" => self.objects = Some(objects(option, usage)?),
+            "crate" => self.krate = Some(options::path(option, usage)?),
+            _ => unreachable!("every known option is set"),
         }
         Ok(())
     }
-}
-
-/// The option as it should be written, or that there is no such option.
-fn usage(option: &Written) -> Result<&'static str> {
-    let name = option.name.to_string();
-    if let Some((_, usage)) = OPTIONS.iter().find(|(known, _)| name == *known) {
-        return Ok(usage);
-    }
-    let known = OPTIONS.map(|(known, _)| format!("`{known}`")).join(", ");
-    if ON_THE_SERVER.contains(&name.as_str()) {
-        let message =
-            format!("`{name}` is set on the server: write `Server::new(...).{name}(...)`");
-        return Err(Error::new(option.name.span(), message));
-    }
-    let mut message =
-        if let Some(like) = text::closest(&name, OPTIONS.iter().map(|(known, _)| *known)) {
-            format!("unknown option `{name}`, did you mean `{like}`?")
-        } else {
-            format!("unknown option `{name}`")
-        };
-    message += &format!("\nexpected one of {known}");
-    Err(Error::new(option.name.span(), message))
-}
-
-fn twice(option: &Written, usage: &str) -> Error {
-    let name = &option.name;
-    let advice = if usage.contains('=') {
-        "keep one"
-    } else {
-        "put everything in one list"
-    };
-    Error::new(name.span(), format!("`{name}` is set twice: {advice}"))
 }
 
 fn slow(option: &Written, usage: &str) -> Result<Slow> {
@@ -144,29 +101,43 @@ fn list(
     mistakes.map_or(Ok(values), Err)
 }
 
-fn path(option: &Written, usage: &str) -> Result<Path> {
-    let path = match option.literal(usage)? {
-        Lit::Str(path) => path.parse_with(Path::parse_mod_style).ok(),
-        _ => None,
-    };
-    path.ok_or_else(|| {
-        option.wrong(
-            "expected a path in a string, such as `\"crate::framework\"` or `\"::wsworker\"`",
-        )
-    })
+/// Types, without doubles.
+fn objects(option: &Written, usage: &str) -> Result<Vec<Path>> {
+    let mut types: Vec<Path> = Vec::new();
+    let mut mistakes = None;
+    for ty in option.types(usage)? {
+        if types
+            .iter()
+            .any(|listed| text::of_code(listed) == text::of_code(&ty))
+        {
+            let message = format!("`{}` is listed twice: keep one", text::of_code(&ty));
+            add(&mut mistakes, Error::new_spanned(ty, message));
+        } else {
+            types.push(ty);
+        }
+    }
+    mistakes.map_or(Ok(types), Err)
 }
 
 /// Every option, and how it is written.
-const OPTIONS: [(&str, &str); 8] = [
-    ("max_message", r#"max_message = "1 MiB""#),
-    ("max_buffered", r#"max_buffered = "1 MiB""#),
-    ("slow", r#"slow = "close""#),
-    ("idle_timeout", r#"idle_timeout = "2m""#),
-    ("handshake_timeout", r#"handshake_timeout = "10s""#),
-    ("protocols", r#"protocols("chat.v1")"#),
-    ("origins", r#"origins("https://a.example")"#),
-    ("crate", r#"crate = "path::to::wsworker""#),
-];
+const OPTIONS: Options = Options {
+    known: &[
+        ("max_message", r#"max_message = "1 MiB""#),
+        ("max_buffered", r#"max_buffered = "1 MiB""#),
+        ("slow", r#"slow = "close""#),
+        ("idle_timeout", r#"idle_timeout = "2m""#),
+        ("handshake_timeout", r#"handshake_timeout = "10s""#),
+        ("protocols", r#"protocols("chat.v1")"#),
+        ("origins", r#"origins("https://a.example")"#),
+        ("objects", "objects(Room)"),
+        options::CRATE,
+    ],
+    elsewhere: |name| {
+        ON_THE_SERVER
+            .contains(&name)
+            .then(|| format!("`{name}` is set on the server: write `Server::new(...).{name}(...)`"))
+    },
+};
 
 /// What belongs to a deployment rather than to a worker, and is a method of `Server` only.
 const ON_THE_SERVER: [&str; 10] = [

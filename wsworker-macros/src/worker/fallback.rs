@@ -4,16 +4,16 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::item::Target;
+use crate::place::Target;
 
 /// The item, every mistake, and a marker if there is a type to mark.
-pub(crate) fn expand<'a>(
+pub(super) fn expand<'a>(
     item: &TokenStream,
     target: &Target,
     krate: &TokenStream,
     mistakes: impl Iterator<Item = &'a syn::Error>,
 ) -> TokenStream {
-    let item = target.stand_in.as_ref().unwrap_or(item);
+    let item = target.item(item);
     let errors = mistakes.map(syn::Error::to_compile_error);
     let marker = (!target.ty.is_empty()).then(|| marker(target, krate));
     quote!(#item #(#errors)* #marker)
@@ -21,19 +21,12 @@ pub(crate) fn expand<'a>(
 
 /// A marker without options, and without a bound on `Worker` that could add an error.
 fn marker(target: &Target, krate: &TokenStream) -> TokenStream {
-    let cfgs = &target.cfgs;
-    let ty = &target.ty;
-    let (impl_generics, ty_generics, where_clause) = target.generics.split_for_impl();
-    let ty_generics = target.ty_takes_generics.then_some(ty_generics);
-    quote! {
-        #(#cfgs)*
-        #[automatically_derived]
-        impl #impl_generics #krate::__private::Annotated for #ty #ty_generics #where_clause {
-            const OPTIONS: #krate::__private::Options = #krate::__private::Options::NONE;
+    let body = quote! {
+        const OPTIONS: #krate::__private::Options = #krate::__private::Options::NONE;
 
-            fn entrypoint(self) -> #krate::__private::Entry {
-                ::core::unreachable!()
-            }
+        fn entrypoint(self) -> #krate::__private::Entry {
+            ::core::unreachable!()
         }
-    }
+    };
+    target.implement(&quote!(#krate::__private::Annotated), &body)
 }

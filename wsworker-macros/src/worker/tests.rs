@@ -1,18 +1,17 @@
 //! The whole expansion: what it looks like, and what every mistake says.
 //! Carets and rustc's own errors are tested by the UI tests of `wsworker`.
 
-use std::str::FromStr;
-
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 
 use super::expand;
+use crate::expansion::{self, tokens};
 
 const ECHO: &str = "#[derive(Clone)] struct Echo;";
 
 #[test]
 fn the_plain_expansion_is_a_marker() {
-    assert_snapshot("", ECHO, include_str!("../snapshots/plain.rs"));
+    assert_snapshot("", ECHO, include_str!("../snapshots/worker/plain.rs"));
 }
 
 #[test]
@@ -20,9 +19,13 @@ fn every_option_becomes_a_constant() {
     let args = r#"
         max_message = "1 MiB", max_buffered = 65_536, slow = "drop", idle_timeout = "2m",
         handshake_timeout = "500ms", protocols("chat.v2", "chat.v1"),
-        origins("https://a.example",), crate = "crate::framework",
+        origins("https://a.example",), objects(Room, rooms::Lobby), crate = "crate::framework",
     "#;
-    assert_snapshot(args, ECHO, include_str!("../snapshots/all_options.rs"));
+    assert_snapshot(
+        args,
+        ECHO,
+        include_str!("../snapshots/worker/all_options.rs"),
+    );
 }
 
 #[test]
@@ -38,13 +41,17 @@ fn generics_bounds_and_conditions_are_kept() {
     assert_snapshot(
         "slow = \"close\"",
         item,
-        include_str!("../snapshots/generics.rs"),
+        include_str!("../snapshots/worker/generics.rs"),
     );
 }
 
 #[test]
 fn after_a_mistake_the_marker_has_no_bound() {
-    assert_snapshot("slow = 1", ECHO, include_str!("../snapshots/fallback.rs"));
+    assert_snapshot(
+        "slow = 1",
+        ECHO,
+        include_str!("../snapshots/worker/fallback.rs"),
+    );
 }
 
 #[test]
@@ -99,6 +106,14 @@ fn each_wrong_form_shows_the_right_one() {
         ("slow = \"block\"", "`\"drop\"`"),
         ("slow = drop", "write `slow = \"close\"`"),
         ("protocols", "write `protocols(\"chat.v1\")`"),
+        ("objects", "write `objects(Room)`"),
+        ("objects()", "`objects` is empty"),
+        ("objects = Room", "write `objects(Room)`"),
+        ("objects(\"Room\")", "write `Room`, without quotes"),
+        ("objects(1)", "expected a type, as in `objects(Room)`"),
+        ("objects(Room Lobby)", "expected `,` before this"),
+        ("objects(Room,, Lobby)", "expected a type before this `,`"),
+        ("objects(a::Room, a::Room)", "is listed twice: keep one"),
         ("protocols()", "`protocols` is empty"),
         ("protocols = \"a\"", "write `protocols(\"chat.v1\")`"),
         (
@@ -186,7 +201,7 @@ fn the_item_is_emitted_as_it_was() {
         "impl Worker for Echo { async fn on_message(&mut self) { } }",
         "fn f() { }",
     ] {
-        let item = TokenStream::from_str(item).unwrap();
+        let item = tokens(item);
         let expansion = expand(TokenStream::new(), item.clone()).to_string();
         assert!(expansion.starts_with(&item.to_string()), "{expansion}");
     }
@@ -195,7 +210,7 @@ fn the_item_is_emitted_as_it_was() {
 #[test]
 fn a_lifetime_is_bound_so_that_its_callbacks_fit() {
     let item = "#[derive(Clone)] pub struct Echo<'a, T: 'a = u8>(&'a T) where T: Copy;";
-    assert_snapshot("", item, include_str!("../snapshots/lifetime.rs"));
+    assert_snapshot("", item, include_str!("../snapshots/worker/lifetime.rs"));
 }
 
 #[test]
@@ -212,31 +227,10 @@ fn what_a_declarative_macro_passes_on_is_read() {
     assert!(expansion.contains("1024usize"), "{expansion}");
 }
 
-/// The messages of the `compile_error!`s in the expansion.
 fn errors(args: &str, item: &str) -> Vec<String> {
-    let args = TokenStream::from_str(args).unwrap();
-    let item = TokenStream::from_str(item).unwrap();
-    let file: syn::File = syn::parse2(expand(args, item)).unwrap();
-    file.items
-        .into_iter()
-        .filter_map(|item| match item {
-            syn::Item::Macro(item) => Some(item.mac),
-            _ => None,
-        })
-        .map(|mac| {
-            assert_eq!(
-                mac.path.to_token_stream().to_string(),
-                ":: core :: compile_error"
-            );
-            mac.parse_body::<syn::LitStr>().unwrap().value()
-        })
-        .collect()
+    expansion::errors(expand(tokens(args), tokens(item)))
 }
 
 fn assert_snapshot(args: &str, item: &str, wanted: &str) {
-    let args = TokenStream::from_str(args).unwrap();
-    let item = TokenStream::from_str(item).unwrap();
-    let file = syn::parse2(expand(args, item)).unwrap();
-    let got = prettyplease::unparse(&file);
-    assert_eq!(got, wanted, "the expansion is now:\n{got}");
+    expansion::assert_snapshot(expand(tokens(args), tokens(item)), wanted);
 }

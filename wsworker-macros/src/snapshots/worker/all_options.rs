@@ -14,6 +14,10 @@ impl crate::framework::__private::Annotated for Echo {
         ),
         protocols: &["chat.v2", "chat.v1"],
         origins: &["https://a.example"],
+        objects: &[
+            crate::framework::__private::Registration::of::<Room>(),
+            crate::framework::__private::Registration::of::<rooms::Lobby>(),
+        ],
         ..crate::framework::__private::Options::NONE
     };
     fn entrypoint(self) -> crate::framework::__private::Entry
