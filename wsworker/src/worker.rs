@@ -41,6 +41,9 @@ use crate::socket::WebSocket;
 /// While a callback waits, its connection reads up to 64 KiB ahead and answers
 /// pings. While over half of `max_buffered` waits to be sent, the next message
 /// is not delivered and nothing is read: an echo needs no backpressure of its own.
+/// A connection that this process opened as a client is read all the same, as two
+/// ends that both wait would do so for ever: there an echo waits for
+/// [`ready`](WebSocket::ready), or `send` says that it is full.
 ///
 /// ```
 /// use wsworker::prelude::*;

@@ -123,6 +123,7 @@ impl Worker for Bodies {
             "/none" => Response::new(204),
             "/same" => Response::text("left out").with_status(304),
             "/there" => Response::redirect("/page", 303),
+            "/uri" => Ok(Response::text(req.uri().to_string())),
             "/url" => Ok(Response::text(req.url())),
             "/ws" => Ok(req.upgrade()?.accept()),
             _ => Ok(Response::text("unread")),

@@ -104,3 +104,53 @@ fn the_url_is_what_the_client_asked_for() {
         assert_eq!(answer.text(), "https://chat.example/url");
     });
 }
+
+#[test]
+fn a_target_is_a_path_however_it_is_said() {
+    within(async || {
+        let site = Site::start().await;
+        let mut client = site.connect().await;
+        // RFC 9112 §3.2.2: of a whole URI the host counts.
+        let head = Head::get("http://b.example:81/url?x=1", "a.example");
+        client.send_raw(head.encode()).await;
+        let answer = client.read_response().await;
+        assert_eq!(answer.text(), "http://b.example:81/url?x=1");
+        let head = Head::get("http://b.example/uri?x=1", "a.example");
+        client.send_raw(head.encode()).await;
+        assert_eq!(client.read_response().await.text(), "/uri?x=1");
+        for line in ["GET http://b.example HTTP/1.1", "OPTIONS * HTTP/1.1"] {
+            let head = Head::get("", "a.example").line(line);
+            client.send_raw(head.encode()).await;
+            assert_eq!(client.read_response().await.status, 200, "{line}");
+        }
+    });
+}
+
+#[test]
+fn a_target_that_could_be_taken_for_the_end_of_a_host_is_400() {
+    within(async || {
+        let site = Site::start().await;
+        for target in [
+            ".evil.example",
+            "9",
+            "evil.example:80",
+            ".evil.example://x/",
+            "ftp://evil.example/",
+            "http://user@evil.example/",
+            "*",
+        ] {
+            let mut client = site.connect().await;
+            let head = Head::get(target, "a.example");
+            client.send_raw(head.encode()).await;
+            let answer = client.read_response().await;
+            assert_eq!(answer.status, 400, "{target}");
+        }
+        // RFC 9110 §9.3.6: what follows it would be no HTTP.
+        let mut client = site.connect().await;
+        let line = "CONNECT evil.example:80 HTTP/1.1";
+        let head = Head::get("", "evil.example:80").line(line);
+        client.send_raw(head.encode()).await;
+        assert_eq!(client.read_response().await.status, 501);
+        client.expect_eof().await;
+    });
+}

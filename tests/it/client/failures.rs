@@ -1,10 +1,15 @@
 //! Servers that cannot be reached, are slow, or speak no HTTP.
 
 use std::net::TcpListener;
+use std::pin::Pin;
 use std::sync::{Mutex, mpsc};
+use std::task::{Context, Poll};
+use std::thread;
 use std::time::Duration;
 
-use wsworker::{ReadBody, Request};
+use bytes::Bytes;
+use futures_core::Stream;
+use wsworker::{Body, ReadBody, Request};
 
 use super::raw_server::RawServer;
 use super::{SHORT, build, client, fails, fails_with, ok, streamed};
@@ -161,6 +166,8 @@ fn a_server_that_takes_no_body_is_an_error_in_time_and_a_slow_one_is_not() {
                     std::thread::sleep(SHORT);
                     conn.bytes(2 << 20);
                 }
+                // To the end: what is left unread makes its end a RST.
+                conn.until(b"\r\n0\r\n\r\n");
                 conn.send(ok("all"));
             } else {
                 let _ = until_over.lock().unwrap().recv();
@@ -174,6 +181,46 @@ fn a_server_that_takes_no_body_is_an_error_in_time_and_a_slow_one_is_not() {
         let error = fails(&client(), stuck).await;
         assert!(error.is_timeout(), "{error}");
         drop(over);
+    });
+}
+
+/// A body that stops after its first part until the server has gone, within one
+/// poll: whoever sends it reads nothing in between.
+struct UntilItLeft {
+    left: mpsc::Receiver<()>,
+    part: usize,
+}
+
+impl Stream for UntilItLeft {
+    type Item = wsworker::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.part += 1;
+        if self.part == 2 {
+            self.left.recv().unwrap();
+            // Its end is sent when the function that serves has returned.
+            std::thread::sleep(SHORT);
+        }
+        Poll::Ready(Some(Ok(Bytes::from(vec![0; 64 << 10]))))
+    }
+}
+
+#[test]
+fn what_a_server_answers_before_it_leaves_is_heard_though_the_body_is_not() {
+    within(async || {
+        let (leaves, left) = mpsc::channel();
+        let server = RawServer::start(move |conn| {
+            conn.head();
+            // What it leaves unread makes its end a RST.
+            conn.bytes(1);
+            conn.send("HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig");
+            leaves.send(()).unwrap();
+        });
+        let endless = Body::stream(UntilItLeft { left, part: 0 });
+        let request = Request::post(server.url("/")).body(endless);
+        let mut response = client().fetch(request).await.unwrap();
+        assert_eq!(response.status(), 413);
+        assert_eq!(response.text().await.unwrap(), "big");
     });
 }
 
@@ -218,5 +265,43 @@ fn a_body_that_pauses_too_long_is_an_error() {
             assert_eq!(error.to_string(), text);
         }
         server.left(2).await;
+    });
+}
+
+#[test]
+fn interim_responses_without_end_are_an_error() {
+    within(async || {
+        let server = RawServer::start(|conn| {
+            let interim = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n".repeat(10);
+            conn.head();
+            while conn.send(&interim) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        for url in [server.url("/"), server.ws_url("/")] {
+            let origin = server.url("");
+            let text = format!("no response from {origin}: more than 100 interim responses (1xx)");
+            fails_with(&client(), url, &text).await;
+        }
+    });
+}
+
+#[test]
+fn some_interim_responses_come_before_the_last() {
+    within(async || {
+        let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(100);
+        let server = RawServer::start(move |conn| {
+            while let Some(head) = conn.head() {
+                conn.send(&interim);
+                conn.send(match head.header("upgrade") {
+                    Some(_) => head.switch(""),
+                    None => ok("hello"),
+                });
+            }
+        });
+        let mut response = client().fetch(server.url("/")).await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "hello");
+        let response = client().fetch(server.ws_url("/")).await.unwrap();
+        assert!(response.websocket().is_some());
     });
 }

@@ -7,7 +7,7 @@ use wsworker::prelude::*;
 use wsworker::{Client, Redirect};
 
 use super::raw_server::RawServer;
-use super::{build, ok, redirect};
+use super::{SHORT, build, ok, redirect, streamed};
 use crate::raw::{Frame, Head, RawClient};
 use crate::server::{Served, within};
 
@@ -159,5 +159,158 @@ fn a_server_that_is_not_there_is_a_response() {
         let response = client.read_response().await;
         assert_eq!(response.status, 502);
         assert!(response.text().starts_with("cannot connect to http://"));
+    });
+}
+
+/// Sends on what comes, changed by the path; what fails is the worker's failure.
+#[worker]
+#[derive(Clone)]
+struct Changing {
+    upstream: SocketAddr,
+    client: Client,
+}
+
+impl Worker for Changing {
+    async fn fetch(&mut self, req: Request, _env: &Env) -> Result<Response> {
+        let url = format!("http://{}{}", self.upstream, req.uri());
+        let path = req.path().to_owned();
+        let mut sent = req.into_builder().url(url);
+        match &*path {
+            "/longer-up" => sent = sent.body(streamed(vec!["longer ", "than it was"])),
+            "/named" => sent = sent.header("x-user", "ada"),
+            _ => {}
+        }
+        let response = self.client.fetch(sent).await?;
+        Ok(match &*path {
+            "/longer-down" => response.with_body(streamed(vec!["longer ", "than it was"])),
+            _ => response,
+        })
+    }
+}
+
+async fn changing(upstream: &RawServer) -> Served {
+    let worker = Changing {
+        upstream: upstream.addr,
+        client: build(|c| c),
+    };
+    Served::start_with(worker, |server| {
+        server.max_body(1000).handshake_timeout(SHORT)
+    })
+    .await
+}
+
+#[test]
+fn a_length_beside_chunks_does_not_cut_them() {
+    within(async || {
+        // RFC 9112 §6.3: the chunks count, and the length goes.
+        let upstream = RawServer::answering(
+            "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n\
+             8\r\nall of i\r\n1\r\nt\r\n0\r\n\r\n",
+        );
+        let served = changing(&upstream).await;
+        let mut client = RawClient::connect(served.addr).await;
+        let response = client.get("/").await;
+        assert_eq!(response.header("content-length"), None);
+        assert_eq!(response.text(), "all of it");
+        assert_eq!(client.get("/").await.text(), "all of it");
+    });
+}
+
+#[test]
+fn a_body_that_takes_anothers_place_has_not_its_length() {
+    within(async || {
+        let upstream = RawServer::start(|conn| {
+            while let Some(head) = conn.head() {
+                if head.path() == "/longer-up" {
+                    assert_eq!(head.header("content-length"), None);
+                    let body = String::from_utf8(conn.until(b"0\r\n\r\n")).unwrap();
+                    assert!(body.contains("than it was"), "{body}");
+                }
+                conn.send(ok("short"));
+            }
+        });
+        let served = changing(&upstream).await;
+        let mut client = RawClient::connect(served.addr).await;
+        let response = client.get("/longer-down").await;
+        assert_eq!(response.text(), "longer than it was");
+        assert_eq!(client.post("/longer-up", "short").await.text(), "short");
+    });
+}
+
+#[test]
+fn what_is_wrong_with_a_clients_body_is_the_clients_to_hear() {
+    within(async || {
+        let upstream = RawServer::start(|conn| {
+            conn.head();
+            conn.until_left();
+        });
+        let served = changing(&upstream).await;
+        let head = |client: &RawClient| {
+            let head = Head::post("/", client.host());
+            head.with("Transfer-Encoding", "chunked").encode()
+        };
+        let large = format!("fa0\r\n{}\r\n0\r\n\r\n", "x".repeat(4000));
+        for (body, status) in [(&*large, 413), ("4\r\nte", 408), ("what\r\n", 400)] {
+            let mut client = RawClient::connect(served.addr).await;
+            let head = head(&client);
+            client.send_raw([&head, body.as_bytes()].concat()).await;
+            let response = client.read_response().await;
+            assert_eq!(response.status, status, "{}", response.text());
+            client.expect_eof().await;
+        }
+    });
+}
+
+#[test]
+fn what_is_wrong_with_a_clients_upgrade_is_the_clients_to_hear() {
+    within(async || {
+        let upstream = RawServer::start(|conn| conn.until_left());
+        let served = changing(&upstream).await;
+        let valid = Head::upgrade("/", &served.addr.to_string());
+        for (head, status) in [
+            (valid.clone().line("POST / HTTP/1.1"), 405),
+            (valid.clone().with("Content-Length", "3"), 400),
+            (valid.clone().with("Sec-WebSocket-Protocol", "a, a"), 400),
+        ] {
+            let mut client = RawClient::connect(served.addr).await;
+            client.send_raw(head.encode()).await;
+            let response = client.read_response().await;
+            assert_eq!(response.status, status, "{}", response.text());
+            if status == 405 {
+                assert_eq!(response.header("allow"), Some("GET"));
+            }
+        }
+        assert_eq!(upstream.accepted(), 0);
+    });
+}
+
+#[test]
+fn a_client_cannot_take_out_what_the_worker_adds() {
+    within(async || {
+        // RFC 9110 §7.6.1: `Connection` names headers of the message that it came in.
+        let upstream = RawServer::start(|conn| {
+            while let Some(head) = conn.head() {
+                assert_eq!(head.header("x-user"), Some("ada"));
+                assert_eq!(head.header("x-other"), None);
+                conn.send(match head.header("upgrade") {
+                    Some(_) => head.switch(""),
+                    None => ok("hello ada"),
+                });
+            }
+        });
+        let served = changing(&upstream).await;
+        let mut client = RawClient::connect(served.addr).await;
+        let named = |head: Head, connection: &str| {
+            let head = head.without("Connection").with("Connection", connection);
+            head.with("X-User", "eve").with("X-Other", "1").encode()
+        };
+        let head = Head::get("/named", client.host());
+        client.send_raw(named(head, "x-other, X-User")).await;
+        assert_eq!(client.read_response().await.text(), "hello ada");
+        let head = Head::upgrade("/named", client.host());
+        client
+            .send_raw(named(head, "Upgrade, x-user, x-other"))
+            .await;
+        client.read_response().await.assert_upgraded();
     });
 }

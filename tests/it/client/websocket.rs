@@ -164,6 +164,53 @@ fn what_a_server_may_not_send_ends_it_with_its_code() {
 }
 
 #[test]
+fn a_server_that_pings_and_does_not_read_costs_no_memory() {
+    within(async || {
+        const PINGS: usize = 100_000;
+        let (is_full, full) = std::sync::mpsc::channel();
+        let (pinged, mut pings) = tokio::sync::mpsc::unbounded_channel();
+        let full = std::sync::Mutex::new(full);
+        let server = accepting("", move |conn| {
+            full.lock().unwrap().recv().unwrap();
+            for i in 0..PINGS / 100 {
+                let some = (0..100).map(|j| Frame::ping(format!("{:>120}", 100 * i + j)));
+                assert!(conn.send(encode_all(some.map(Frame::unmasked))));
+            }
+            pinged.send(()).unwrap();
+            // It is told of the last one, behind what waited.
+            let last = format!("{:>120}", PINGS - 1);
+            let mut pongs = 0;
+            loop {
+                let frame = conn.frame().expect("the client ends the connection");
+                pongs += usize::from(frame.opcode == PONG);
+                if frame.payload == last.as_bytes() {
+                    break;
+                }
+            }
+            assert!(pongs < PINGS / 10, "{pongs} of {PINGS} pings were answered");
+        });
+        let events = open(&client(), &server).await;
+        let mut sent = 0;
+        while timeout(SHORT, events.ready()).await.is_ok() {
+            events.send(vec![7; 10_000]).unwrap();
+            sent += 1;
+            assert!(sent < 10_000, "100 MB were taken, and nobody reads");
+        }
+        is_full.send(()).unwrap();
+        timeout(DEADLINE, pings.recv())
+            .await
+            .expect("the client does not read")
+            .unwrap();
+        assert!(
+            events.buffered() < (1 << 20) + 20_000,
+            "{}",
+            events.buffered()
+        );
+        server_done(&server).await;
+    });
+}
+
+#[test]
 fn what_is_no_websocket_is_an_error_that_says_what_came() {
     within(async || {
         for (answer, status) in [

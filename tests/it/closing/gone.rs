@@ -8,7 +8,7 @@ use std::time::Duration;
 use wsworker::State;
 use wsworker::prelude::*;
 
-use crate::raw::{Frame, RawClient};
+use crate::raw::{Frame, RawClient, encode_all};
 use crate::server::{Event, Recorded, Served, eventually, within};
 
 async fn vanishes(bytes: Vec<u8>) {
@@ -114,6 +114,40 @@ fn a_drop_while_a_handler_holds_is_told_after_it() {
             }
         );
         assert!(unclean, "{event:?}");
+        assert_eq!(server.finish().await, []);
+    });
+}
+
+/// As while a handler waits, but nothing is read any more: more came than is read
+/// ahead.
+#[test]
+fn a_reset_is_noticed_while_nothing_is_read() {
+    within(async || {
+        let mut server = Recorded::start().await;
+        let mut client = RawClient::open(server.addr).await;
+        let ws = server.opened().await;
+        // Its answer is not read, which makes the drop a RST.
+        client.send(Frame::text("unread")).await;
+        client.reader.read_one_byte().await;
+        client.send(Frame::text("!hold")).await;
+        let more = encode_all((0..300).map(|_| Frame::text(format!("!quiet {:>1000}", ""))));
+        client.send_raw(more).await;
+        for text in ["unread", "!hold"] {
+            while server.next().await != Event::text(text) {}
+        }
+        server.expect_quiet().await;
+        assert_eq!(ws.state(), State::Open);
+        drop(client);
+        eventually("it is closed", || ws.state() == State::Closed).await;
+        // Its descriptor is free, and the handler goes on none the wiser.
+        server.expect_quiet().await;
+        server.release();
+        let mut last = server.next().await;
+        while matches!(last, Event::Text(_)) {
+            last = server.next().await;
+        }
+        let unclean = matches!(last, Event::Close { code: 1006, .. });
+        assert!(unclean, "{last:?}");
         assert_eq!(server.finish().await, []);
     });
 }

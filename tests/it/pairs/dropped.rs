@@ -187,3 +187,21 @@ fn dropped_connections_give_their_places_back() {
         eventually("no connection is open", || handle.connections() == 0).await;
     });
 }
+
+#[test]
+fn an_end_accepted_outside_any_runtime_after_the_other_was_lost_hears_1006() {
+    within(async || {
+        let mut server = Handing::start().await;
+        let (client, end) = WebSocketPair::new();
+        let mut raw = RawClient::connect(server.addr).await;
+        let head = raw.upgrade().encode();
+        raw.send_raw(head).await;
+        let asked = server.asked().await;
+        drop(raw);
+        eventually("nobody waits", || asked.answer.is_closed()).await;
+        asked.respond(client);
+        let accepted = std::thread::spawn(|| end.accept());
+        let mut events = accepted.join().expect("a client makes nobody panic");
+        expect_close(&mut events, 1006).await;
+    });
+}

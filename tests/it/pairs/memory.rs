@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout};
 use wsworker::prelude::*;
 use wsworker::{Event, State, WebSocketEvents, WebSocketPair, broadcast};
@@ -127,6 +127,65 @@ fn a_side_that_does_not_listen_slows_the_other() {
         one.ready().await.unwrap();
         one.send("and on").unwrap();
         expect_text(&mut other, "and on").await;
+    });
+}
+
+/// Tells how many messages came.
+#[worker]
+#[derive(Clone)]
+struct Counts(Arc<UnboundedSender<()>>);
+
+impl Worker for Counts {
+    async fn on_message(&mut self, _ws: &WebSocket, _message: Message) -> Result<()> {
+        let _ = self.0.send(());
+        Ok(())
+    }
+}
+
+/// Sends four times what may wait, as fast as there is room.
+async fn pours(ws: WebSocket) {
+    for _ in 0..POURED {
+        ws.ready().await.unwrap();
+        ws.send(vec![9; 10 * KIB]).unwrap();
+    }
+}
+
+const POURED: usize = 400;
+
+#[test]
+fn two_ends_with_full_queues_do_not_wait_for_each_other() {
+    within(async || {
+        for callbacks in [[false, false], [true, true], [true, false], [false, true]] {
+            let (one, other) = WebSocketPair::new();
+            let (came, mut comes) = unbounded_channel();
+            let came = Arc::new(came);
+            let sockets = [(one, callbacks[0]), (other, callbacks[1])].map(|(end, callbacks)| {
+                if callbacks {
+                    return end.accept_with(Counts(came.clone()));
+                }
+                let mut events = end.accept();
+                let (ws, came) = (events.clone(), came.clone());
+                tokio::spawn(async move {
+                    while let Some(Event::Message(_)) = events.next().await {
+                        let _ = came.send(());
+                    }
+                });
+                ws
+            });
+            // Both queues are over half before anything is read.
+            let pouring = sockets.clone().map(|ws| tokio::spawn(pours(ws)));
+            for i in 0..2 * POURED {
+                let came = timeout(DEADLINE, comes.recv()).await;
+                assert!(
+                    came.is_ok(),
+                    "{callbacks:?}: after {i} messages neither reads"
+                );
+            }
+            for poured in pouring {
+                poured.await.unwrap();
+            }
+            sockets[0].close().unwrap();
+        }
     });
 }
 

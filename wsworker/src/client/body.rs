@@ -4,6 +4,7 @@
 
 use std::error::Error as StdError;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -34,6 +35,10 @@ pub(super) struct Progress {
     pub(super) begun: Notify,
     /// What broke the body, which hyper gives back only as a text.
     fault: Mutex<Option<Error>>,
+    /// Interim responses that came.
+    interim: AtomicUsize,
+    /// Rung when there are too many of them.
+    pub(super) flooded: Notify,
 }
 
 impl Outgoing {
@@ -49,6 +54,17 @@ impl Progress {
 
     pub(super) fn take_fault(&self) -> Option<Error> {
         locked(&self.fault).take()
+    }
+
+    /// Counts the interim responses (1xx) to this request, of which hyper would take
+    /// any number at once.
+    pub(super) fn watch<B>(self: &Arc<Self>, request: &mut http::Request<B>) {
+        let progress = self.clone();
+        hyper::ext::on_informational(request, move |_| {
+            if progress.interim.fetch_add(1, Ordering::Relaxed) == MAX_INTERIM {
+                progress.flooded.notify_one();
+            }
+        });
     }
 
     fn touch(&self) {
@@ -153,6 +169,16 @@ impl<B: HttpBody<Data = Bytes, Error: StdError + 'static>> HttpBody for Timely<B
         self.body.size_hint()
     }
 }
+
+/// The error of too many interim responses.
+pub(super) fn too_many_interim(from: &Target) -> Error {
+    let message =
+        format!("no response from {from}: more than {MAX_INTERIM} interim responses (1xx)");
+    Error::fetch(Fault::Other, message)
+}
+
+/// How many interim responses one response may have before it.
+const MAX_INTERIM: usize = 100;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

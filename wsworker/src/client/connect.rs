@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 use super::address::not_public;
+use super::heard::Heard;
 use super::settings::Settings;
 use super::target::Target;
 use crate::connection::Stream;
@@ -259,7 +260,7 @@ fn bare(host: &str) -> &str {
 pub(super) struct Dial(pub(super) Arc<Connector>);
 
 impl Service<Uri> for Dial {
-    type Response = TokioIo<Stream>;
+    type Response = TokioIo<Heard<Stream>>;
     type Error = Failure;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
@@ -271,7 +272,7 @@ impl Service<Uri> for Dial {
         let connector = self.0.clone();
         Box::pin(async move {
             let stream = connector.connect(&uri, Speak::Any).await?;
-            Ok(TokioIo::new(stream))
+            Ok(TokioIo::new(Heard::new(stream)))
         })
     }
 }

@@ -1,15 +1,16 @@
 //! Which headers go out and come back: those of a connection are its own (RFC 9110 §7.6.1).
 
 use http::header::{
-    ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    SEC_WEBSOCKET_KEY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body as _;
 
 use super::settings::Settings;
 use super::target::Target;
-use crate::http::Body;
+use crate::http::{Body, connection_names};
+use crate::protocol::handshake;
 
 /// Makes a plain request's headers fit to be sent.
 pub(super) fn outgoing(headers: &mut HeaderMap, body: &Body, settings: &Settings) {
@@ -25,8 +26,8 @@ pub(super) fn outgoing(headers: &mut HeaderMap, body: &Body, settings: &Settings
 
 /// Makes those of a request for a WebSocket so, but for the handshake's own.
 pub(super) fn outgoing_upgrade(headers: &mut HeaderMap, target: &Target, settings: &Settings) {
-    // Only one that a server has taken in has a key; that server checked the origin.
-    if headers.contains_key(SEC_WEBSOCKET_KEY) {
+    // The server that has taken it in has checked the origin.
+    if handshake::is_sent_on(headers) {
         headers.remove(ORIGIN);
     }
     of_any_request(headers, settings);
@@ -52,12 +53,11 @@ fn of_any_request(headers: &mut HeaderMap, settings: &Settings) {
 }
 
 fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .collect();
+    // RFC 9112 §6.3: beside it, a length says nothing.
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
+    let named = connection_names(headers);
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }

@@ -3,14 +3,15 @@
 //! request goes over, what may go out and what comes back.
 //!
 //! `target` is a checked URL; `connect` opens a stream to it, past `address` and
-//! through `tls`; `plain` sends requests over `pool`'s connections and follows
-//! redirects by the rules of `redirect`; `upgrade` opens WebSockets, each over a
-//! connection of its own.
+//! through `tls`; `plain` sends requests over `pool`'s connections, on streams that
+//! are `heard` to their end, and follows redirects by the rules of `redirect`;
+//! `upgrade` opens WebSockets, each over a connection of its own.
 
 mod address;
 mod body;
 mod connect;
 mod headers;
+mod heard;
 #[cfg(feature = "testing")]
 mod place;
 mod plain;
@@ -136,11 +137,14 @@ impl Client {
     /// - What was wrong with the request when it was made, a URL that cannot be
     ///   fetched, or subprotocols that are no tokens: [`Error::is_invalid`].
     /// - No response: the server cannot be reached or trusted, breaks off or
-    ///   answers with something else than HTTP, or there are too many redirects:
+    ///   answers with something else than HTTP, or with more than 100 interim
+    ///   responses (1xx), or there are too many redirects:
     ///   [`Error::is_fetch`]; among these, a limit of time that has passed is
     ///   [`Error::is_timeout`] and a refused address [`Error::is_private_address`].
     /// - The request's body failed: its own error. Of a body that a client sent, it
     ///   stands for the response that says so, as for [`ReadBody`](crate::ReadBody#errors).
+    /// - A request for a WebSocket that a worker got and sends on, and that is none:
+    ///   the error stands for the response that says so ([`Error::status`]).
     /// - A 101 that opens no WebSocket by RFC 6455 §4.1: [`Error::is_handshake`].
     /// - `https` without the feature `tls`, or no tokio runtime: [`Error::is_config`].
     pub fn fetch<R: Into<Request>>(

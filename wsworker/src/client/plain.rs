@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use tokio::time::{Instant, sleep_until};
 
-use super::body::{Outgoing, Progress, Timely, after};
+use super::body::{Outgoing, Progress, Timely, after, too_many_interim};
 use super::connect::{Failure, chain};
 use super::pool::Http;
 use super::redirect::{Hop, Redirect};
@@ -92,7 +92,8 @@ async fn send(
     request: http::Request<Body>,
 ) -> Result<http::Response<Incoming>> {
     let progress = Arc::new(Progress::default());
-    let request = request.map(|body| Outgoing::new(body, progress.clone()));
+    let mut request = request.map(|body| Outgoing::new(body, progress.clone()));
+    progress.watch(&mut request);
     let connect_timeout = client.settings.connect_timeout;
     let limit = client.settings.response_timeout;
     // Connecting has limits of its own; these are two, of TCP and TLS.
@@ -100,12 +101,16 @@ async fn send(
     let deadline = || after(progress.last().unwrap_or(begin), limit);
     let mut response = pin!(http.request(request));
     let mut begun = pin!(progress.begun.notified());
+    let mut flooded = pin!(progress.flooded.notified());
     let mut is_begun = false;
     let mut sleep = pin!(sleep_until(deadline()));
     let response = poll_fn(|cx| {
         loop {
             if let Poll::Ready(response) = response.as_mut().poll(cx) {
-                return Poll::Ready(Some(response));
+                return Poll::Ready(Ok(response));
+            }
+            if flooded.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(too_many_interim(target)));
             }
             is_begun = is_begun || begun.as_mut().poll(cx).is_ready();
             sleep.as_mut().reset(deadline());
@@ -113,19 +118,15 @@ async fn send(
                 return Poll::Pending;
             }
             if deadline() <= Instant::now() {
-                return Poll::Ready(None);
+                return Poll::Ready(Err(too_slow(target, limit)));
             }
         }
     })
     .await;
-    let response = match response {
-        Some(Ok(response)) => response,
-        Some(Err(error)) => {
-            let fault = progress.take_fault();
-            return Err(fault.unwrap_or_else(|| failed(target, &error)));
-        }
-        None => return Err(too_slow(target, limit)),
-    };
+    let response = response?.map_err(|error| {
+        let fault = progress.take_fault();
+        fault.unwrap_or_else(|| failed(target, &error))
+    })?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let message = format!("{target} answers 101 to a request for no upgrade");
         return Err(Error::fetch(Fault::Other, message));

@@ -50,6 +50,8 @@ impl Pools {
         builder
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_TIMEOUT)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW)
             .http2_max_header_list_size(MAX_HEAD as u32);
         Self {
             builder,
@@ -112,6 +114,14 @@ impl Drop for Entry {
 
 /// How large a response's head may be, in bytes.
 pub(super) const MAX_HEAD: usize = 64 << 10;
+/// How much of a response's body a server of HTTP/2 may send before it is read.
+#[cfg(feature = "tls")]
+const STREAM_WINDOW: u32 = 1 << 20;
+/// So much for all responses on a connection that each has its own alone: else
+/// those that nobody reads would hold up all others (RFC 9113 §5.2). The most that
+/// there is.
+#[cfg(feature = "tls")]
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 #[cfg(feature = "tls")]
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 #[cfg(feature = "tls")]

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Method, StatusCode, Version};
+use http::{StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
+use super::body::{Progress, too_many_interim};
 use super::connect::Speak;
 use super::pool::MAX_HEAD;
 use super::target::Target;
@@ -21,7 +22,7 @@ use super::{Inner, headers, plain};
 use crate::connection::Stream;
 use crate::error::{Error, Fault, Result};
 use crate::http::{Body, Head, Response};
-use crate::protocol::handshake::Asked;
+use crate::protocol::handshake::{self, Asked, mistake};
 use crate::socket::{Fetched, WebSocketEnd};
 
 type Connection = http1::Connection<TokioIo<Stream>, Body>;
@@ -78,18 +79,13 @@ fn prepare(
     request: http::Request<Body>,
 ) -> Result<(http::Request<Body>, Asked)> {
     let (parts, body) = request.into_parts();
-    if parts.method != Method::GET {
-        return Err(Error::invalid(format!(
-            "a WebSocket is opened with GET, got {}",
-            parts.method
-        )));
-    }
-    if !body.is_end_stream() {
-        return Err(Error::invalid(
-            "a request for a WebSocket must have no body",
-        ));
-    }
     let mut headers = parts.headers;
+    handshake::check_method(&parts.method).map_err(|e| mistake(&headers, e))?;
+    if !body.is_end_stream() {
+        let message = "a request for a WebSocket must have no body";
+        let rejection = Error::rejected(StatusCode::BAD_REQUEST, message);
+        return Err(mistake(&headers, rejection));
+    }
     headers::outgoing_upgrade(&mut headers, target, &client.settings);
     let asked = Asked::with_headers(&mut headers)?;
     let mut request = http::Request::new(Body::empty());
@@ -104,8 +100,10 @@ fn prepare(
 async fn ask(
     target: &Target,
     stream: Stream,
-    request: http::Request<Body>,
+    mut request: http::Request<Body>,
 ) -> Result<(Connection, http::Response<Incoming>)> {
+    let progress = Arc::<Progress>::default();
+    progress.watch(&mut request);
     let mut http = http1::Builder::new();
     http.max_buf_size(MAX_HEAD).max_header_size(MAX_HEAD);
     let failed = |error: hyper::Error| plain::no_response(target, &error);
@@ -113,6 +111,7 @@ async fn ask(
     let (mut sender, mut connection) = opened.map_err(failed)?;
     let response = {
         let mut response = pin!(sender.send_request(request));
+        let mut flooded = pin!(progress.flooded.notified());
         let mut is_over = false;
         poll_fn(|cx| {
             // The connection hands over the response, or why there is none.
@@ -122,14 +121,17 @@ async fn ask(
             };
             is_over = is_over || driven.is_ready();
             match (response.as_mut().poll(cx), driven) {
-                (Poll::Ready(response), _) => Poll::Ready(response),
-                (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
-                (Poll::Pending, _) => Poll::Pending,
+                (Poll::Ready(response), _) => Poll::Ready(response.map_err(failed)),
+                (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(failed(error))),
+                (Poll::Pending, _) => flooded
+                    .as_mut()
+                    .poll(cx)
+                    .map(|()| Err(too_many_interim(target))),
             }
         })
         .await
     };
-    Ok((connection, response.map_err(failed)?))
+    Ok((connection, response?))
 }
 
 /// A body with the connection that it comes over, which nobody else drives.

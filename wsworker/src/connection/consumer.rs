@@ -2,15 +2,11 @@
 //! in an allocation that the thread reuses, kept only while it is suspended.
 //! Does not know which events come or what follows from them.
 
-use std::any::Any;
-use std::cell::RefCell;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
-use pin_project_lite::pin_project;
+use std::task::{Context, Poll};
 
 use super::handle::Handle;
-use super::turn::{self, Inbox};
+use super::turn::{Inbox, Turn};
 use crate::error::{Error, Result};
 use crate::protocol::close::{CloseEvent, ClosePayload};
 
@@ -41,11 +37,11 @@ pub(crate) trait Consumer: Sized + Send + 'static {
     fn event(self, event: Event) -> impl Future<Output = Turned<Self>> + Send + 'static;
 
     /// May the next message be taken from the peer? While too much waits to be
-    /// sent it stays there, unless the consumer knows better. One that says no
-    /// for a reason of its own wakes the connection when that is over.
+    /// sent to a client it stays there, unless the consumer knows better. One that
+    /// says no for a reason of its own wakes the connection when that is over.
     #[inline]
     fn has_room(&self, handle: &Handle) -> bool {
-        !handle.is_over_half()
+        !handle.holds_up_peer()
     }
 
     /// What a ping of our own carries, which asks a silent peer for a sign of life.
@@ -84,7 +80,7 @@ pub(super) type Suspended<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A turn that hears messages as they are read: in an allocation that the thread
 /// reuses, and that is given up only to a turn that has to wait.
-pub(super) struct Hearing<F: Future>(Option<Pin<Box<Place<F>>>>);
+pub(super) struct Hearing<F: Future>(Option<Place<F>>);
 
 /// How the handing over of a message ended.
 pub(super) enum Heard<F: Future> {
@@ -101,107 +97,70 @@ impl<F: Future + Send + 'static> Hearing<F> {
         Self(None)
     }
 
+    #[inline]
     pub(super) fn is_none(&self) -> bool {
         self.0.is_none()
     }
 
     /// Begins the turn that `begin` makes.
     #[inline]
-    pub(super) fn begin(&mut self, begin: impl FnOnce() -> F) {
-        self.0 = Some(place(begin));
+    pub(super) fn begin(&mut self, turn: &Turn<'_>, begin: impl FnOnce() -> F) {
+        self.0 = Some(place(turn, begin));
     }
 
     /// Hands over the message that lies in the inbox.
-    #[inline]
-    pub(super) fn hear(&mut self, cx: &mut Context<'_>) -> Heard<F> {
+    #[inline(always)]
+    pub(super) fn hear(&mut self, turn: &Turn<'_>, cx: &mut Context<'_>) -> Heard<F> {
         let place = self.0.as_mut().expect("a turn has begun");
-        match place.as_mut().poll(cx) {
-            Poll::Pending if turn::asks() => Heard::Handled,
-            Poll::Pending => self.suspend(),
-            Poll::Ready(output) => self.over(output),
+        match place.as_mut().as_mut().poll(cx) {
+            Poll::Pending if turn.asks() => Heard::Handled,
+            Poll::Pending => self.suspend(turn),
+            Poll::Ready(output) => self.over(turn, output),
         }
     }
 
     /// Ends the turn, if there is one.
-    #[inline]
-    pub(super) fn end(&mut self, cx: &mut Context<'_>) -> Heard<F> {
+    pub(super) fn end(&mut self, turn: &Turn<'_>, cx: &mut Context<'_>) -> Heard<F> {
         let Some(place) = &mut self.0 else {
             return Heard::Handled;
         };
-        turn::end_messages();
-        match place.as_mut().poll(cx) {
-            Poll::Pending => self.suspend(),
-            Poll::Ready(output) => self.over(output),
+        turn.end_messages();
+        match place.as_mut().as_mut().poll(cx) {
+            Poll::Pending => self.suspend(turn),
+            Poll::Ready(output) => self.over(turn, output),
         }
     }
 
     #[inline]
-    fn over(&mut self, output: F::Output) -> Heard<F> {
-        turn::end_messages();
+    fn over(&mut self, turn: &Turn<'_>, output: F::Output) -> Heard<F> {
+        turn.end_messages();
         if let Some(place) = self.0.take() {
-            keep(place);
+            turn.keep(place);
         }
         Heard::Over(output)
     }
 
     #[cold]
-    fn suspend(&mut self) -> Heard<F> {
-        turn::end_messages();
-        Heard::Suspended(self.0.take().expect("it was just polled"))
+    fn suspend(&mut self, turn: &Turn<'_>) -> Heard<F> {
+        turn.end_messages();
+        let place = self.0.take().expect("it was just polled");
+        Heard::Suspended(*place)
     }
 }
+
+/// Where one kind of turn is run, one after the other. One that is over stays there
+/// until the next: it holds nothing any more.
+type Place<F> = Box<Pin<Box<F>>>;
 
 /// A place with a new turn in it. Takes what makes it, since a turn that is
 /// handed on is moved once more.
 #[inline]
-fn place<F: Future + Send + 'static>(begin: impl FnOnce() -> F) -> Pin<Box<Place<F>>> {
-    let mut place = spare::<F>().unwrap_or_else(|| Box::pin(Place { turn: None }));
-    place.as_mut().project().turn.set(Some(begin()));
-    place
-}
-
-pin_project! {
-    struct Place<F> {
-        #[pin]
-        turn: Option<F>,
-    }
-}
-
-impl<F: Future> Future for Place<F> {
-    type Output = F::Output;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let mut turn = self.project().turn;
-        let running = turn
-            .as_mut()
-            .as_pin_mut()
-            .expect("not polled after it ended");
-        let output = ready!(running.poll(cx));
-        turn.set(None);
-        Poll::Ready(output)
-    }
-}
-
-/// A place for one kind of turn, kept between turns.
-type Kept<F> = Option<Pin<Box<Place<F>>>>;
-
-#[inline]
-fn spare<F: 'static>() -> Kept<F> {
-    SPARE.with_borrow_mut(|any| any.as_mut()?.downcast_mut::<Kept<F>>()?.take())
-}
-
-#[inline]
-fn keep<F: 'static>(place: Pin<Box<Place<F>>>) {
-    SPARE.with_borrow_mut(|any| {
-        match any.as_mut().and_then(|any| any.downcast_mut::<Kept<F>>()) {
-            Some(kept) => *kept = Some(place),
-            // Another kind of worker had the last turn on this thread.
-            None => *any = Some(Box::new(Some(place))),
+fn place<F: Future + 'static>(turn: &Turn<'_>, begin: impl FnOnce() -> F) -> Place<F> {
+    match turn.kept::<Pin<Box<F>>>() {
+        Some(mut place) => {
+            place.set(begin());
+            place
         }
-    });
-}
-
-thread_local! {
-    static SPARE: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
+        None => Box::new(Box::pin(begin())),
+    }
 }

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use self::bound::Bound;
@@ -66,6 +67,8 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     batch: Batch,
+    /// Answers the last ping, behind the batch. It is counted once it is a frame.
+    pong: Option<Bytes>,
     /// Rung once, when there is room or never will be.
     for_room: Option<Arc<Notify>>,
 }
@@ -137,10 +140,17 @@ impl Handle {
         self.buffered.load(Ordering::Acquire) == 0
     }
 
-    /// Is so much waiting that nothing more should be read?
+    /// Is more waiting than half of what may?
     #[inline]
     pub(super) fn is_over_half(&self) -> bool {
         self.buffered() > self.max_buffered() / 2
+    }
+
+    /// Is so much waiting that the peer is to wait too? Only a server lets it: of
+    /// two ends that both stopped reading, neither would ever go on.
+    #[inline]
+    pub(super) fn holds_up_peer(&self) -> bool {
+        self.role == Role::Server && self.is_over_half()
     }
 
     /// Sends a message, now or at the end of the turn; never waits.
@@ -195,8 +205,23 @@ impl Handle {
         });
     }
 
-    /// Sends a ping or a pong. How many may wait is bounded by reading no more
-    /// while the queue is over half full.
+    /// Answers a ping. Of those that have to wait behind something only the last is
+    /// answered (RFC 6455 §5.5.3), so that a flood of them costs no memory.
+    pub(super) fn answer_ping(&self, payload: &Bytes) {
+        let mut queue = self.queue();
+        if self.state() != State::Open {
+            return;
+        }
+        if self.is_drained() {
+            self.push(&mut queue, OpCode::Pong, payload);
+        } else {
+            let waiting = queue.waiting.get_or_insert_default();
+            waiting.pong = Some(payload.clone());
+        }
+    }
+
+    /// Sends a ping of our own, or passes on one that came on another connection,
+    /// or a pong. That one is not read while this one's queue is over half full.
     pub(super) fn send_control(&self, opcode: OpCode, payload: &[u8]) {
         let mut queue = self.queue();
         // Asked under the lock: a Close is the last frame.
@@ -269,6 +294,7 @@ impl Handle {
     pub(super) fn take_queued(&self) -> Option<Batch> {
         let mut queue = self.queue();
         let waiting = queue.waiting.as_mut()?;
+        self.add_buffered(waiting.push_pong(self.role));
         let batch = (!waiting.batch.is_empty()).then(|| std::mem::take(&mut waiting.batch));
         if waiting.for_room.is_none() {
             queue.waiting = None;
@@ -302,9 +328,10 @@ impl Handle {
 
     fn enqueue(&self, queue: &mut Queue, push: impl FnOnce(&mut Batch)) {
         let waiting = queue.waiting.get_or_insert_default();
+        let pong = waiting.push_pong(self.role);
         let before = waiting.batch.len();
         push(&mut waiting.batch);
-        let added = waiting.batch.len() - before;
+        let added = pong + waiting.batch.len() - before;
         let buffered = self.buffered.fetch_add(added, Ordering::AcqRel);
         // Woken only when there was nothing to write: else it knows already. Its
         // own turn looks at the queue before it ends.
@@ -326,6 +353,19 @@ impl Handle {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// Something else comes behind the pong: it can be replaced no more. Gives its
+    /// bytes.
+    fn push_pong(&mut self, role: Role) -> usize {
+        let Some(payload) = self.pong.take() else {
+            return 0;
+        };
+        let before = self.batch.len();
+        self.batch.push(role, OpCode::Pong, &payload);
+        self.batch.len() - before
     }
 }
 

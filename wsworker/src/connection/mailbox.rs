@@ -177,7 +177,7 @@ impl Consumer for Collector {
     }
 
     fn has_room(&self, handle: &Handle) -> bool {
-        !handle.is_over_half() && self.0.has_room()
+        !handle.holds_up_peer() && self.0.has_room()
     }
 
     fn poll_heard(&mut self, _: &CloseEvent, cx: &mut Context<'_>) -> Poll<Option<ClosePayload>> {

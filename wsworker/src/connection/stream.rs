@@ -9,12 +9,12 @@ mod tls;
 use std::io::{self, IoSlice};
 #[cfg(feature = "client")]
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 #[cfg(feature = "testing")]
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -60,6 +60,51 @@ impl Stream {
         }
     }
 
+    /// After a read: may there be more by now? Asks the system only where that is
+    /// unknown; `Pending` is followed by a call when something comes.
+    #[inline]
+    pub(super) fn poll_more(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // An error is for the next read to find.
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx).map(drop),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.poll_read_ready(cx).map(drop),
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// Writes what it takes at once. Nothing when it takes none or has failed: which
+    /// of the two the next `poll_write` finds out.
+    #[inline]
+    pub(super) fn write_some(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> usize {
+        let written = match self {
+            // Neither asks to be called nor counts for the runtime: half the price.
+            Self::Tcp(stream) => stream.try_write(bytes),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.try_write(bytes),
+            other => match Pin::new(other).poll_write(cx, bytes) {
+                Poll::Ready(written) => written,
+                Poll::Pending => Ok(0),
+            },
+        };
+        written.unwrap_or(0)
+    }
+
+    /// Has the peer reset the connection? As far as the runtime was told: nobody is
+    /// asked, and nobody called when it does. One in memory knows no reset.
+    pub(super) fn is_reset(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => has_failed(stream.ready(Interest::ERROR)),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => has_failed(stream.tcp().ready(Interest::ERROR)),
+            #[cfg(unix)]
+            Self::Unix(stream) => has_failed(stream.ready(Interest::ERROR)),
+            Self::Memory(_) => false,
+            #[cfg(feature = "testing")]
+            Self::Gated(gated) => gated.stream().is_some_and(Self::is_reset),
+        }
+    }
+
     /// Does shutting it down tell the peer more than closing it would?
     /// RFC 8446 §6.1: each side sends a close_notify, also as the second.
     #[inline]
@@ -75,6 +120,12 @@ impl Stream {
     pub(super) fn gated(stream: Self, gate: Arc<Gate>) -> Self {
         Self::Gated(Box::new(Gated::new(stream, gate)))
     }
+}
+
+/// Is it ready for an error right now?
+fn has_failed(ready: impl Future<Output = io::Result<Ready>>) -> bool {
+    let polled = pin!(ready).poll(&mut Context::from_waker(Waker::noop()));
+    matches!(polled, Poll::Ready(Ok(ready)) if ready.is_error())
 }
 
 macro_rules! forward {

@@ -1,6 +1,9 @@
 //! The task that drives one connection: one `poll`, no lock and no allocation on
 //! a message's way, one write for all that a read brought.
 //!
+//! What every poll goes through is inlined whatever the compiler thinks of it: in
+//! the price of a lone small message the calls can be seen.
+//!
 //! A poll lets a suspended callback go on, hands over what was read ahead,
 //! writes, reads, and parks. What an awake connection needs is boxed and freed
 //! when it has nothing under way, so that an idle one is a socket and this task.
@@ -17,7 +20,6 @@ use std::ops::Deref;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
 use tokio::task::yield_now;
 
@@ -28,7 +30,7 @@ use super::consumer::{Consumer, Event, Suspended, Turned};
 use super::handle::Handle;
 use super::life::{Life, Phase};
 use super::stream::Stream;
-use super::turn::Turn;
+use super::turn::{self, Turn};
 use crate::error::Error;
 use crate::protocol::message::Message;
 use crate::wire::{Batch, Chunk, Reader, Role};
@@ -131,36 +133,27 @@ impl<C: Consumer> Connection<C> {
         connection
     }
 
-    fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let turn = Turn::enter(&self.handle);
+    fn run(&mut self, turn: &mut Turn<'_>, cx: &mut Context<'_>) -> Poll<()> {
         if !self.begun {
-            self.begun = true;
-            self.handle.set_waker(cx.waker().clone());
-            if matches!(self.consumer, Listening::Idle(_)) {
-                self.deliver(Event::Open, Outcome::Counts, cx);
-            }
-            if let Some(closing) = self.handle.hub().closing() {
-                self.handle.close(closing);
-            }
+            self.begin(cx);
         }
         if self.handle.hub().is_stopped() && self.stream.is_some() {
             self.lost(io::ErrorKind::TimedOut.into());
         }
         self.keep_time();
         self.resume(cx);
-        let mut share = Share::new();
-        for _ in 0..READS_A_POLL {
-            let starved = self.pump(&mut share, cx);
+        for round in 0..READS_A_POLL {
+            let starved = self.pump(turn, cx);
             let phase = self.life.phase();
-            self.flush(&turn, cx);
+            self.flush(turn, cx);
             if self.stream.is_none() && matches!(self.consumer, Listening::Gone) {
                 return Poll::Ready(());
             }
-            if share.is_spent() {
+            if turn.is_spent() {
                 break;
             }
-            let step = self.fill(&mut share, cx);
-            if share.is_spent() {
+            let step = self.fill(round == 0, turn, cx);
+            if turn.is_spent() {
                 break;
             }
             let roomier = starved && self.has_room();
@@ -171,10 +164,22 @@ impl<C: Consumer> Connection<C> {
         }
         // Its share is used up: others come first, those too that the runtime has
         // yet to ask the system about. A mere wake-up would come before them.
-        self.flush(&turn, cx);
+        self.flush(turn, cx);
         self.park();
         let _ = pin!(yield_now()).poll(cx);
         Poll::Pending
+    }
+
+    #[cold]
+    fn begin(&mut self, cx: &mut Context<'_>) {
+        self.begun = true;
+        self.handle.set_waker(cx.waker().clone());
+        if matches!(self.consumer, Listening::Idle(_)) {
+            self.deliver(Event::Open, Outcome::Counts, cx);
+        }
+        if let Some(closing) = self.handle.hub().closing() {
+            self.handle.close(closing);
+        }
     }
 
     /// Has something come up that its own poll saw to no more: frames from
@@ -191,8 +196,10 @@ impl<C: Consumer> Connection<C> {
         if self.life.phase() != Phase::Open || self.stopped {
             return false;
         }
-        let turn = Turn::enter(&self.handle);
-        self.flush(&turn, cx);
+        turn::on_this_thread(|thread| {
+            let turn = Turn::enter(thread, &self.handle);
+            self.flush(&turn, cx);
+        });
         self.park();
         self.life.phase() == Phase::Open
     }
@@ -216,7 +223,10 @@ impl<C: Consumer> Future for Connection<C> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.run(cx)
+        turn::on_this_thread(|thread| {
+            let mut turn = Turn::enter(thread, &self.handle);
+            self.run(&mut turn, cx)
+        })
     }
 }
 
@@ -246,44 +256,5 @@ impl Drop for Entered {
     }
 }
 
-/// A connection's share of its thread in one poll, before others have their
-/// turn: bounded in messages and, as what handles them may be slow, in time.
-struct Share {
-    left: usize,
-    since: Option<Instant>,
-}
-
-impl Share {
-    fn new() -> Self {
-        Self {
-            left: MESSAGES_A_POLL,
-            since: None,
-        }
-    }
-
-    /// One item was handled.
-    #[inline]
-    fn spend(&mut self) {
-        self.left = self.left.saturating_sub(1);
-        if self.left.is_multiple_of(MESSAGES_A_LOOK) {
-            self.look_at_the_clock();
-        }
-    }
-
-    #[inline]
-    fn is_spent(&self) -> bool {
-        self.left == 0
-    }
-
-    fn look_at_the_clock(&mut self) {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        if since.elapsed() > TIME_A_POLL {
-            self.left = 0;
-        }
-    }
-}
-
+/// Others have their turn after so many, also where each brings little.
 const READS_A_POLL: usize = 8;
-const MESSAGES_A_POLL: usize = 1024;
-const MESSAGES_A_LOOK: usize = 32;
-const TIME_A_POLL: Duration = Duration::from_millis(2);

@@ -4,10 +4,11 @@
 //! leave in one write.
 //! Does not know sends from elsewhere; `handle` decides which way a frame goes.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use super::handle::Handle;
 use crate::protocol::message::Message;
@@ -15,20 +16,32 @@ use crate::wire::{Batch, Chunk, Part};
 
 /// While it lives, this thread polls the connection of one handle. Nested turns
 /// (a callback that polls another connection) get buffers of their own.
-pub(super) struct Turn {
-    outer: Option<Current>,
+pub(super) struct Turn<'a> {
+    thread: &'a Thread,
+    outer: Option<Box<Thread>>,
+    share: Share,
 }
 
-struct Current {
+/// What a thread has for the turn that it is in.
+pub(super) struct Thread {
     /// The address of the handle whose turn it is; 0: nobody's.
-    of: usize,
+    of: Cell<usize>,
     /// Frames to be written.
-    batch: Batch,
+    batch: RefCell<Batch>,
     /// Bytes that were read.
-    chunk: Chunk,
-    slot: Slot,
+    chunk: RefCell<Chunk>,
+    slot: Cell<Slot>,
     /// The message that is `Found::Whole`.
-    whole: Option<Message>,
+    whole: Cell<Option<Message>>,
+    /// What the turn before left for the next.
+    kept: Cell<Option<Box<dyn Any>>>,
+}
+
+/// A connection's share of its thread in one turn, before others have theirs:
+/// bounded in messages and, as what handles them may be slow, in time.
+struct Share {
+    left: usize,
+    since: Option<Instant>,
 }
 
 /// What a consumer that asks for a message finds.
@@ -57,83 +70,185 @@ enum Found {
     Whole,
 }
 
-impl Turn {
+/// Has this thread's buffers, to enter turns with.
+#[inline]
+pub(super) fn on_this_thread<R>(run: impl FnOnce(&Thread) -> R) -> R {
+    THREAD.with(run)
+}
+
+impl<'a> Turn<'a> {
     #[inline]
-    pub(super) fn enter(handle: &Handle) -> Self {
-        let of = address(handle);
-        CURRENT.with_borrow_mut(|current| {
-            if current.of == 0 {
-                current.of = of;
-                return Self { outer: None };
-            }
-            let outer = mem::replace(current, Current::of(of));
-            Self { outer: Some(outer) }
-        })
+    pub(super) fn enter(thread: &'a Thread, handle: &Handle) -> Self {
+        let outer = (thread.of.get() != 0).then(|| Box::new(thread.take()));
+        thread.of.set(address(handle));
+        Self {
+            thread,
+            outer,
+            share: Share::new(),
+        }
+    }
+
+    /// One item was handled.
+    #[inline]
+    pub(super) fn spend(&mut self) {
+        self.share.spend();
+    }
+
+    /// Has it had its share?
+    #[inline]
+    pub(super) fn is_spent(&self) -> bool {
+        self.share.left == 0
     }
 
     /// The thread's chunk, for nobody's code to run meanwhile.
     #[inline]
-    pub(super) fn with_chunk<R>(look: impl FnOnce(&mut Chunk) -> R) -> R {
-        CURRENT.with_borrow_mut(|current| look(&mut current.chunk))
+    pub(super) fn with_chunk<R>(&self, look: impl FnOnce(&mut Chunk) -> R) -> R {
+        look(&mut self.thread.chunk.borrow_mut())
     }
 
-    /// Is nothing held?
+    /// Bytes of the frames that are held.
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        CURRENT.with_borrow(|current| current.batch.is_empty())
+    pub(super) fn held(&self) -> usize {
+        self.thread.batch.borrow().len()
     }
 
     /// Writes the held frames if they are one slice, by `write`, which must not
     /// run anybody's code; gives whether nothing is left.
     #[inline]
     pub(super) fn write(&self, write: impl FnOnce(&[u8]) -> usize) -> bool {
-        CURRENT.with_borrow_mut(|current| {
-            let batch = &mut current.batch;
-            if let Some(slice) = batch.as_slice() {
-                let n = write(slice);
-                batch.advance(n);
-            }
-            batch.is_empty()
-        })
+        let mut batch = self.thread.batch.borrow_mut();
+        if let Some(slice) = batch.as_slice() {
+            let n = write(slice);
+            batch.advance(n);
+        }
+        batch.is_empty()
     }
 
     /// Takes the held frames out, to be written.
     #[inline]
     pub(super) fn take(&self) -> Batch {
-        CURRENT.with_borrow_mut(|current| mem::take(&mut current.batch))
+        self.thread.batch.take()
     }
 
     /// Gives the written batch back, for its buffer to be used again.
     #[inline]
     pub(super) fn give(&self, batch: Batch) {
-        CURRENT.with_borrow_mut(|current| current.batch = batch);
+        self.thread.batch.replace(batch);
     }
-}
 
-impl Drop for Turn {
+    /// Lays a message into the inbox that lies in the chunk; after the last one the
+    /// messages end.
     #[inline]
-    fn drop(&mut self) {
-        CURRENT.with_borrow_mut(|current| match self.outer.take() {
-            Some(outer) => *current = outer,
-            None => {
-                current.of = 0;
-                // Written by now, unless a panic cut the turn short.
-                if !current.batch.is_empty() {
-                    current.batch = Batch::new();
-                }
-            }
+    pub(super) fn put_small(&self, text: bool, payload: Part, last: bool) {
+        self.put_found(Found::Small { text, payload }, last);
+    }
+
+    /// Lays a message into the inbox.
+    #[inline]
+    pub(super) fn put(&self, message: Message, last: bool) {
+        self.thread.whole.set(Some(message));
+        self.put_found(Found::Whole, last);
+    }
+
+    #[inline]
+    fn put_found(&self, found: Found, last: bool) {
+        self.thread.slot.set(if last {
+            Slot::Last(found)
+        } else {
+            Slot::Full(found)
         });
     }
+
+    /// Keeps something for the thread's next turn.
+    #[inline]
+    pub(super) fn keep(&self, it: Box<dyn Any>) {
+        self.thread.kept.set(Some(it));
+    }
+
+    /// Takes what was kept; none if it is of another kind.
+    #[inline]
+    pub(super) fn kept<T: 'static>(&self) -> Option<Box<T>> {
+        self.thread.kept.take()?.downcast().ok()
+    }
+
+    /// Does the consumer wait for the next message, and for nothing else?
+    #[inline]
+    pub(super) fn asks(&self) -> bool {
+        matches!(self.thread.slot.get(), Slot::Asked)
+    }
+
+    /// There are no more messages in this turn.
+    #[inline]
+    pub(super) fn end_messages(&self) {
+        self.thread.slot.set(Slot::Closed);
+    }
 }
 
-impl Current {
-    fn of(of: usize) -> Self {
+impl Drop for Turn<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let Some(outer) = self.outer.take() else {
+            self.thread.of.set(0);
+            // Written by now, unless a panic cut the turn short.
+            if self.held() > 0 {
+                self.thread.batch.take();
+            }
+            return;
+        };
+        self.thread.replace(*outer);
+    }
+}
+
+impl Thread {
+    fn new() -> Self {
         Self {
-            of,
-            batch: Batch::new(),
-            chunk: Chunk::default(),
-            slot: Slot::Closed,
-            whole: None,
+            of: Cell::new(0),
+            batch: RefCell::new(Batch::new()),
+            chunk: RefCell::default(),
+            slot: Cell::new(Slot::Closed),
+            whole: Cell::new(None),
+            kept: Cell::new(None),
+        }
+    }
+
+    /// Puts other buffers in place of these, and gives these.
+    fn replace(&self, other: Self) -> Self {
+        self.of.swap(&other.of);
+        self.batch.swap(&other.batch);
+        self.chunk.swap(&other.chunk);
+        self.slot.swap(&other.slot);
+        self.whole.swap(&other.whole);
+        self.kept.swap(&other.kept);
+        other
+    }
+
+    #[cold]
+    fn take(&self) -> Self {
+        self.replace(Self::new())
+    }
+}
+
+impl Share {
+    #[inline]
+    fn new() -> Self {
+        Self {
+            left: MESSAGES_A_TURN,
+            since: None,
+        }
+    }
+
+    #[inline]
+    fn spend(&mut self) {
+        self.left = self.left.saturating_sub(1);
+        if self.left.is_multiple_of(MESSAGES_A_LOOK) {
+            self.look_at_the_clock();
+        }
+    }
+
+    fn look_at_the_clock(&mut self) {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if since.elapsed() > TIME_A_TURN {
+            self.left = 0;
         }
     }
 }
@@ -161,75 +276,36 @@ impl Future for Next {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Message>> {
-        CURRENT.with_borrow_mut(|current| {
-            let found = match current.slot {
-                Slot::Full(found) => {
-                    current.slot = Slot::Empty;
-                    found
-                }
-                Slot::Last(found) => {
-                    current.slot = Slot::Closed;
-                    found
-                }
+        THREAD.with(|thread| {
+            let (found, then) = match thread.slot.get() {
+                Slot::Full(found) => (found, Slot::Empty),
+                Slot::Last(found) => (found, Slot::Closed),
                 Slot::Closed => return Poll::Ready(None),
                 Slot::Empty | Slot::Asked => {
-                    current.slot = Slot::Asked;
+                    thread.slot.set(Slot::Asked);
                     return Poll::Pending;
                 }
             };
+            thread.slot.set(then);
             Poll::Ready(match found {
                 Found::Small { text, payload } => {
-                    Some(Message::copied(text, payload.of(&current.chunk)))
+                    Some(Message::copied(text, payload.of(&thread.chunk.borrow())))
                 }
-                Found::Whole => current.whole.take(),
+                Found::Whole => thread.whole.take(),
             })
         })
     }
 }
 
-/// Lays a message into the inbox that lies in the chunk; after the last one the
-/// turn ends.
-#[inline]
-pub(super) fn put_small(text: bool, payload: Part, last: bool) {
-    put_found(Found::Small { text, payload }, last);
-}
-
-/// Lays a message into the inbox.
-#[inline]
-pub(super) fn put(message: Message, last: bool) {
-    CURRENT.with_borrow_mut(|current| current.whole = Some(message));
-    put_found(Found::Whole, last);
-}
-
-#[inline]
-fn put_found(found: Found, last: bool) {
-    CURRENT.with_borrow_mut(|current| {
-        current.slot = if last {
-            Slot::Last(found)
-        } else {
-            Slot::Full(found)
-        };
-    });
-}
-
-/// Does the consumer wait for the next message, and for nothing else?
-#[inline]
-pub(super) fn asks() -> bool {
-    CURRENT.with_borrow(|current| matches!(current.slot, Slot::Asked))
-}
-
-/// There are no more messages in this turn.
-#[inline]
-pub(super) fn end_messages() {
-    CURRENT.with_borrow_mut(|current| current.slot = Slot::Closed);
-}
-
 /// The frames held in this handle's turn, if it has its turn on this thread.
 #[inline]
 pub(super) fn held<R>(handle: &Handle, f: impl FnOnce(Option<&mut Batch>) -> R) -> R {
-    CURRENT.with_borrow_mut(|current| {
-        let own = current.of == address(handle);
-        f(own.then_some(&mut current.batch))
+    THREAD.with(|thread| {
+        if thread.of.get() == address(handle) {
+            f(Some(&mut thread.batch.borrow_mut()))
+        } else {
+            f(None)
+        }
     })
 }
 
@@ -261,6 +337,10 @@ fn address(handle: &Handle) -> usize {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Current> = RefCell::new(Current::of(0));
+    static THREAD: Thread = Thread::new();
     static ATTENDED: Cell<usize> = const { Cell::new(0) };
 }
+
+const MESSAGES_A_TURN: usize = 1024;
+const MESSAGES_A_LOOK: usize = 32;
+const TIME_A_TURN: Duration = Duration::from_millis(2);

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use serde::Serialize;
 
@@ -129,8 +129,9 @@ impl RequestBuilder {
         self
     }
 
-    /// Sets the body.
+    /// Sets the body; a `Content-Length` was that of the one before, and goes.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.head.headers.remove(CONTENT_LENGTH);
         self.body = body.into();
         self
     }
@@ -185,9 +186,34 @@ impl From<RequestBuilder> for Request {
 
 impl From<Request> for RequestBuilder {
     fn from(request: Request) -> Self {
-        let (head, body, fault) = request.into_parts();
+        let (mut head, body, fault) = request.into_parts();
+        drop_named(&mut head.headers);
         Self { head, body, fault }
     }
+}
+
+/// Takes out what `Connection` names, which is that of the connection it came by
+/// (RFC 9110 §7.6.1): later it would take out what is set from now on. What makes
+/// it a request for a WebSocket that came in stays.
+fn drop_named(headers: &mut HeaderMap) {
+    let named = connection_names(headers);
+    for name in &named {
+        if ![UPGRADE, SEC_WEBSOCKET_KEY].contains(name) {
+            headers.remove(name);
+        }
+    }
+    headers.remove(CONNECTION);
+    if named.contains(&UPGRADE) {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+}
+
+/// The headers that `Connection` names.
+pub(crate) fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter();
+    let names = values.flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+    names.collect()
 }
 
 /// A GET of this URL.

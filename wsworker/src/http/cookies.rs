@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use cookie::Cookie;
 use http::HeaderValue;
 use http::header::{COOKIE, SET_COOKIE};
+use percent_encoding::percent_decode_str;
 
 use super::builder::RequestBuilder;
 use super::request::Request;
@@ -15,28 +16,36 @@ use crate::error::{Error, Result};
 impl Request {
     /// The value of the first cookie of this name, percent-decoded. `None` too
     /// if that is not UTF-8.
+    ///
+    /// The name is compared as it was sent, or as [`Response::cookie`] encodes it:
+    /// decoded, `__%48ost-id` would be taken for `__Host-id`, which browsers guard.
     pub fn cookie(&self, name: &str) -> Option<Cow<'_, str>> {
+        let encoded = Cookie::new(name, "").stripped().encoded().to_string();
+        let encoded = encoded.trim_end_matches('=');
         let values = self.headers().get_all(COOKIE).iter();
-        // RFC 9113 §8.2.3: HTTP/2 may split them over several headers.
-        let texts = values.filter_map(|value| value.to_str().ok());
-        let mut cookies = texts.flat_map(Cookie::split_parse_encoded).flatten();
-        let cookie = cookies.find(|cookie| cookie.name() == name)?;
-        Some(match cookie.value_raw() {
-            Some(borrowed) => Cow::Borrowed(borrowed),
-            None => Cow::Owned(cookie.value().to_owned()),
-        })
+        // RFC 9113 §8.2.3: HTTP/2 may split them over several headers. Each is read
+        // by itself: whatever bytes a page has put into one, it hides no other.
+        let pairs = values.flat_map(|value| value.as_bytes().split(|b| *b == b';'));
+        let texts = pairs.filter_map(|pair| std::str::from_utf8(pair).ok());
+        let mut cookies = texts.filter_map(|text| text.split_once('='));
+        let (_, value) = cookies.find(|(found, _)| {
+            let found = found.trim();
+            !found.is_empty() && (found == name || found == encoded)
+        })?;
+        percent_decode_str(value.trim()).decode_utf8().ok()
     }
 }
 
 impl RequestBuilder {
     /// Adds a cookie, percent-encoded.
     pub fn cookie(mut self, name: &str, value: &str) -> Self {
-        let mut text = Cookie::new(name, value).stripped().encoded().to_string();
-        let before = self.headers().get(COOKIE).and_then(|v| v.to_str().ok());
-        if let Some(before) = before {
-            text = format!("{before}; {text}");
-        }
-        let value = HeaderValue::try_from(text).expect("what is percent-encoded fits");
+        let cookie = Cookie::new(name, value).stripped().encoded().to_string();
+        let before = self.headers().get_all(COOKIE).iter();
+        let mut all: Vec<_> = before.map(HeaderValue::as_bytes).collect();
+        all.push(cookie.as_bytes());
+        // RFC 6265 §5.4: one header has them all.
+        let value = HeaderValue::try_from(all.join(&b"; "[..]));
+        let value = value.expect("headers and what is percent-encoded fit");
         self.headers_mut().insert(COOKIE, value);
         self
     }
@@ -116,6 +125,40 @@ mod tests {
         for name in ["c", "e", "A", ""] {
             assert_eq!(value(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn a_cookie_of_other_bytes_hides_no_other() {
+        let request = request(&["a=\u{e9}; b=1", "c=2"]);
+        let value = |name| request.cookie(name);
+        assert_eq!(value("a").as_deref(), Some("\u{e9}"));
+        assert_eq!(value("b").as_deref(), Some("1"));
+        assert_eq!(value("c").as_deref(), Some("2"));
+        let value = HeaderValue::from_bytes(b"a=\xff; b=1").unwrap();
+        let mut latin = http::Request::new(());
+        latin.headers_mut().insert(COOKIE, value);
+        let request = Request::from(latin);
+        assert_eq!(request.cookie("a"), None);
+        assert_eq!(request.cookie("b").as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn a_name_is_not_decoded() {
+        let request = request(&["__%48ost-id=evil; __Host-id=good", "a[]=1; my%20name=2"]);
+        let value = |name| request.cookie(name);
+        assert_eq!(value("__Host-id").as_deref(), Some("good"));
+        assert_eq!(value("a[]").as_deref(), Some("1"));
+        assert_eq!(value("my name").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_cookie_that_is_added_replaces_none() {
+        let sent = request(&["a=\u{e9}", "b=1"])
+            .into_builder()
+            .cookie("c", "2");
+        let sent = sent.build().unwrap();
+        let values: Vec<_> = sent.headers().get_all(COOKIE).iter().collect();
+        assert_eq!(values, ["a=\u{e9}; b=1; c=2"]);
     }
 
     #[test]

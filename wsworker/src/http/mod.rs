@@ -14,6 +14,8 @@ mod url;
 
 pub use body::{Body, ReadBody};
 pub use builder::RequestBuilder;
+#[cfg(feature = "client")]
+pub(crate) use builder::connection_names;
 pub(crate) use request::Head;
 pub use request::Request;
 pub use response::Response;

@@ -53,6 +53,11 @@ impl RequestBuilder {
     /// Adds a pair to the query of the URL, encoded.
     pub fn query_param(mut self, name: &str, value: &str) -> Self {
         let uri = self.uri_mut();
+        // What CONNECT and `OPTIONS *` ask for (RFC 9112 §3.2).
+        if !uri.path().starts_with('/') {
+            let message = "a URL without a path can have no query";
+            return self.failed(Error::invalid(message));
+        }
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair(name, value);
         let (path, pair) = (uri.path(), query.finish());
@@ -124,6 +129,20 @@ mod tests {
         assert_eq!(request.query_param("b").as_deref(), Some("x y&"));
         assert_eq!(request.query_param("c").as_deref(), Some(""));
         assert_eq!(request.query_param("d"), None);
+    }
+
+    #[test]
+    fn a_target_that_can_have_no_query_is_an_error() {
+        for target in ["a.example:443", "*"] {
+            let mut came = http::Request::options(target).body(()).unwrap();
+            if target != "*" {
+                *came.method_mut() = http::Method::CONNECT;
+            }
+            let built = Request::from(came).into_builder().query_param("a", "b");
+            let error = built.build().unwrap_err();
+            assert!(error.is_invalid());
+            assert_eq!(error.to_string(), "a URL without a path can have no query");
+        }
     }
 
     #[test]

@@ -83,7 +83,8 @@ impl Request {
         self.head.uri.path()
     }
 
-    /// The request's target: a path and a query, or a whole URI if a proxy sent one.
+    /// The request's target. Of one that a worker gets it is a path and a query, or
+    /// `*` for OPTIONS of the whole server; of one to send, a whole URL.
     pub fn uri(&self) -> &Uri {
         &self.head.uri
     }
@@ -147,6 +148,8 @@ impl Request {
     }
 
     /// The same request, to be changed: `req.into_builder().url("http://upstream/")`.
+    /// What its `Connection` names is left out, but for `Upgrade`, so that its client
+    /// has no say over headers that are set here.
     pub fn into_builder(self) -> RequestBuilder {
         RequestBuilder::from(self)
     }

@@ -152,11 +152,14 @@ impl Response {
         Ok(self)
     }
 
-    /// Sets the body. A 101 has none: there it is left out, with a warning in
-    /// the log.
+    /// Sets the body; a `Content-Length` was that of the one before, and goes.
+    /// A 101 has none: there it is left out, with a warning in the log.
     pub fn with_body(mut self, body: impl Into<Body>) -> Self {
         match self.accepted {
-            None => *self.response.body_mut() = body.into(),
+            None => {
+                self.headers_mut().remove(CONTENT_LENGTH);
+                *self.response.body_mut() = body.into();
+            }
             Some(_) => tracing::warn!("a 101 has no body; what the worker set is left out"),
         }
         self

@@ -18,7 +18,9 @@ use crate::error::{Error, Result};
 /// - `{name}` is a parameter: one part of a path, not empty, or the rest of one
 ///   as in `/@{user}`; `{*rest}` is all that is left, slashes too.
 /// - What stands there without a parameter goes before what has one.
-/// - A path is compared as it was sent, and a slash at its end counts.
+/// - A path is compared as it was sent, and a slash at its end counts. `..` is a
+///   part as any other: a parameter, decoded, may hold `../` too, so check one that
+///   is to name a file.
 /// - `{{` and `}}` stand for braces.
 ///
 /// ```

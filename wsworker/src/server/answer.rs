@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER};
-use http::{Extensions, HeaderValue, StatusCode, Version};
+use http::{Extensions, HeaderValue, Method, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 
 use super::bodies::Arriving;
@@ -22,7 +22,7 @@ pub(super) async fn answer(
     conn: &Arc<Conn>,
     request: http::Request<Incoming>,
 ) -> http::Response<Body> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let site = &conn.thread.site;
     let upgrade = handshake::is_upgrade(&parts.headers);
     if upgrade && conn.thread.phase() != Phase::Serving {
@@ -33,6 +33,7 @@ pub(super) async fn answer(
         Ok(checked) => checked,
         Err(error) => return rejection(&error),
     };
+    take_origin_form(&mut parts);
     // A Unix socket has no TLS.
     let tls = || site.is_secure() && conn.peer.is_some();
     let head = Arc::new(Head {
@@ -66,6 +67,7 @@ type Checked = (Option<SocketAddr>, Option<AddressPermit>);
 
 fn check(conn: &Conn, parts: &http::request::Parts, upgrade: bool) -> Result<Checked> {
     let site = &conn.thread.site;
+    target(parts)?;
     let host = host(parts)?;
     if upgrade {
         site.origins.check(&parts.headers, host)?;
@@ -88,6 +90,43 @@ fn check(conn: &Conn, parts: &http::request::Parts, upgrade: bool) -> Result<Che
     }
 }
 
+/// RFC 9112 §3.2: a target is a path, or a whole URI, or for OPTIONS `*`. Anything
+/// else, such as `.evil.example`, could be taken for the end of a host by whoever
+/// writes a URL with it.
+fn target(parts: &http::request::Parts) -> Result<()> {
+    if parts.method == Method::CONNECT {
+        let message = "CONNECT opens a tunnel, and there is none here";
+        // What follows it would be no HTTP (RFC 9110 §9.3.6).
+        return Err(Error::rejected_for_good(
+            StatusCode::NOT_IMPLEMENTED,
+            message,
+        ));
+    }
+    let uri = &parts.uri;
+    let fits = match uri.scheme_str() {
+        Some(scheme) => ["http", "https"].contains(&scheme),
+        None if uri.authority().is_some() => false,
+        None => uri.path().starts_with('/') || parts.method == Method::OPTIONS,
+    };
+    if fits {
+        return Ok(());
+    }
+    let message = "the target of a request must be a path, or a URL of http or https";
+    Err(Error::rejected(StatusCode::BAD_REQUEST, message))
+}
+
+/// Makes a path of a whole URI, whose host counts instead of `Host` (RFC 9112 §3.2.2).
+fn take_origin_form(parts: &mut http::request::Parts) {
+    let Some(authority) = parts.uri.authority() else {
+        return;
+    };
+    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+        parts.headers.insert(HOST, host);
+    }
+    let path = parts.uri.path_and_query().cloned();
+    parts.uri = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+}
+
 /// The host that was asked for.
 fn host(parts: &http::request::Parts) -> Result<Option<&str>> {
     let mut values = parts.headers.get_all(HOST).iter();
@@ -107,11 +146,12 @@ fn host(parts: &http::request::Parts) -> Result<Option<&str>> {
         },
     };
     // RFC 9112 §3.2.2: a target with an authority counts instead of `Host`.
-    Ok(parts
-        .uri
-        .authority()
-        .map(http::uri::Authority::as_str)
-        .or(host))
+    match parts.uri.authority().map(http::uri::Authority::as_str) {
+        None => Ok(host),
+        Some(text) if is_host(text) => Ok(Some(text)),
+        // With a user in it (RFC 9110 §4.2.4), which is not shown.
+        Some(_) => wrong("a target with something else in its place"),
+    }
 }
 
 /// RFC 3986 §3.2.2 and §3.2.3, loosely: enough that nothing else gets in. It

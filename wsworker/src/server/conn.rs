@@ -154,13 +154,13 @@ async fn speak_http(
     });
     // `Connection` alone, not `with_upgrades`: that boxes the stream and sends it
     // through a channel.
-    let mut hyper = thread.site.http.serve_connection(io, service);
+    let mut hyper = Box::new(thread.site.http.serve_connection(io, service));
     let mut clock = pin!(Clock::new(thread.site.handshake_timeout, deadline));
     let mut turned = pin!(thread.turned.notified());
     let mut phase = Phase::Serving;
     let end = poll_fn(|cx| {
         loop {
-            if let Poll::Ready(result) = Pin::new(&mut hyper).poll(cx) {
+            if let Poll::Ready(result) = Pin::new(&mut *hyper).poll(cx) {
                 let opening = conn.opening();
                 return Poll::Ready(match (result, opening) {
                     (Ok(()), Some(opening)) => End::Opened(opening),
@@ -176,7 +176,7 @@ async fn speak_http(
                 Phase::Stopped => return Poll::Ready(End::Gone),
                 Phase::Draining if phase == Phase::Serving => {
                     phase = Phase::Draining;
-                    Pin::new(&mut hyper).graceful_shutdown();
+                    Pin::new(&mut *hyper).graceful_shutdown();
                     continue;
                 }
                 _ => {}
@@ -189,7 +189,7 @@ async fn speak_http(
         clock.as_mut().poll(conn, cx)
     })
     .await;
-    let parts = hyper.into_parts();
+    let parts = (*hyper).into_parts();
     // A copy of the exact size: even empty, hyper's buffer keeps 8 KiB alive.
     let read = parts.read_buf.to_vec();
     (parts.io.into_inner().into_stream(), read, end)
@@ -294,7 +294,8 @@ async fn part(mut stream: Stream, conn: &Conn) {
 }
 
 async fn drain(stream: &mut Stream) -> std::io::Result<()> {
-    let mut buffer = [0; 1024];
+    // On the heap: every connection's task would have room for it.
+    let mut buffer = vec![0; 1024];
     let mut left = DRAINED;
     while left > 0 {
         match stream.read(&mut buffer).await? {

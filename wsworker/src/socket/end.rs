@@ -19,7 +19,8 @@ use crate::connection::{
 /// [`Upgrade::respond`](crate::Upgrade::respond): then the accepted end *is* that
 /// client's connection, and the pair costs nothing for a message. Accepted both,
 /// they are two connections within this process, with real frames, limits and
-/// backpressure; tests with paused time work.
+/// backpressure; tests with paused time work. The second to be accepted is the
+/// client of the two.
 ///
 /// ```
 /// use wsworker::{Event, WebSocketPair};
@@ -110,7 +111,8 @@ impl WebSocketEnd {
     /// # Panics
     /// If both ends of a pair are accepted outside any tokio runtime: there is
     /// nothing then to run them. One inside is enough for both, and an end that
-    /// goes out to a client needs none.
+    /// goes out to a client needs none. If there, the other end is lost already,
+    /// this one hears 1006.
     #[track_caller]
     pub fn accept(self) -> WebSocketEvents {
         let (collector, mailbox) = Collector::new();

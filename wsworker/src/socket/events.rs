@@ -32,7 +32,10 @@ use crate::protocol::close::{CloseCode, ClosePayload};
 /// ```
 ///
 /// While nobody asks, the connection reads up to 64 KiB ahead and then lets its
-/// peer wait; pings are answered meanwhile. The peer's Close, or its violation, is
+/// peer wait; pings are answered meanwhile. A server's end lets it wait too while
+/// over half of `max_buffered` waits to be sent, so that the loop above is slowed by
+/// a peer that does not read; a client's does not, since of two ends that both wait
+/// neither would ever go on. The peer's Close, or its violation, is
 /// answered when every message before it was taken and the next event is asked
 /// for, at latest after `close_timeout` (5 s by default). After a Close of this side's only the
 /// close follows: messages that were not taken are dropped, as in a browser.

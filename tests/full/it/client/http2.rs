@@ -9,10 +9,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_core::Stream;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use wsworker::{Body, Error, ReadBody, Request, Result};
 
 use super::{Authority, HELLO, answering, url};
+use crate::raw::DEADLINE;
 use crate::server::within;
 
 /// Echoes requests' bodies over HTTP/2; counts connections.
@@ -104,6 +106,32 @@ fn a_dropped_call_does_not_end_the_others() {
         let mut response = client.fetch(Request::post(&at).body("y")).await.unwrap();
         assert_eq!(response.text().await.unwrap(), "y");
         assert_eq!(accepted.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn responses_that_nobody_reads_hold_up_no_other() {
+    within(async || {
+        const LARGE: usize = 3 << 20;
+        let authority = Authority::new();
+        let (addr, accepted) = serve(&authority).await;
+        let client = authority.client();
+        let post = |bytes: usize| {
+            let request = Request::post(format!("https://localhost:{}/x", addr.port()));
+            client.fetch(request.body(vec![b'x'; bytes]))
+        };
+        // What they may send would fill a window that they shared with all.
+        let mut unread = Vec::new();
+        for _ in 0..6 {
+            unread.push(post(LARGE).await.unwrap());
+        }
+        let mut response = post(LARGE).await.unwrap();
+        let read = timeout(DEADLINE, response.bytes()).await;
+        assert_eq!(read.expect("it is held up").unwrap().len(), LARGE);
+        assert_eq!(accepted.load(Ordering::SeqCst), 1);
+        for mut response in unread {
+            assert_eq!(response.bytes().await.unwrap().len(), LARGE);
+        }
     });
 }
 

@@ -67,3 +67,44 @@ fn who_waits_on_is_called_when_another_gave_up() {
     assert!(tasks[1].0.load(Ordering::SeqCst));
     assert!(waits.as_mut().poll(&mut context).is_ready());
 }
+
+/// The payloads of what waits in the handle's queue.
+fn waiting(handle: &Handle) -> Vec<Vec<u8>> {
+    let batch = handle.take_queued().unwrap();
+    assert_eq!(handle.buffered(), batch.len());
+    handle.sub_buffered(batch.len());
+    let mut bytes = batch.as_slice().unwrap();
+    let mut payloads = Vec::new();
+    while let &[_, len, ref rest @ ..] = bytes {
+        let (payload, rest) = rest.split_at(usize::from(len));
+        payloads.push(payload.to_vec());
+        bytes = rest;
+    }
+    payloads
+}
+
+#[test]
+fn of_the_pings_that_wait_for_an_answer_the_last_gets_one() {
+    let handle = handle(1000);
+    let ping = |payload: &'static str| handle.answer_ping(&Bytes::from(payload));
+    let send = |text: &str| handle.send(&Message::from(text)).unwrap();
+    send("one");
+    ping("a");
+    ping("b");
+    assert_eq!(waiting(&handle), [b"one" as &[u8], b"b"]);
+    ping("c");
+    ping("d");
+    ping("e");
+    assert_eq!(waiting(&handle), [b"c", b"e"]);
+    send("two");
+    ping("f");
+    send("three");
+    ping("g");
+    handle.close(&ClosePayload::empty());
+    ping("h");
+    assert_eq!(
+        waiting(&handle),
+        [b"two" as &[u8], b"f", b"three", b"g", b""]
+    );
+    assert!(handle.take_queued().is_none());
+}

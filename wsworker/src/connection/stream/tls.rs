@@ -44,7 +44,11 @@ impl TlsStream {
 
     #[cfg(feature = "client")]
     pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
-        self.stream.get_ref().0.peer_addr().ok()
+        self.tcp().peer_addr().ok()
+    }
+
+    pub(super) fn tcp(&self) -> &TcpStream {
+        self.stream.get_ref().0
     }
 
     fn stream(&mut self) -> Pin<&mut tokio_rustls::TlsStream<TcpStream>> {

@@ -5,16 +5,17 @@ use std::collections::VecDeque;
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use super::{Connection, Listening, Outcome, Share};
+use super::{Connection, Listening, Outcome};
 use crate::connection::consumer::{Consumer, Event, Heard, Hearing, Turned};
 use crate::connection::handle::State;
 use crate::connection::life::Phase;
-use crate::connection::turn::{self, Inbox};
+use crate::connection::turn::{Inbox, Turn};
 use crate::error::Error;
 use crate::protocol::message::Message;
 
 impl<C: Consumer> Connection<C> {
     /// Lets a suspended turn go on.
+    #[inline(always)]
     pub(super) fn resume(&mut self, cx: &mut Context<'_>) {
         if let Listening::Running(turn, outcome) = &mut self.consumer {
             let outcome = *outcome;
@@ -30,13 +31,13 @@ impl<C: Consumer> Connection<C> {
     /// Hands over what was read ahead, then the end. Gives whether it stopped
     /// because too much waits to be sent.
     #[inline]
-    pub(super) fn pump(&mut self, share: &mut Share, cx: &mut Context<'_>) -> bool {
+    pub(super) fn pump(&mut self, turn: &mut Turn<'_>, cx: &mut Context<'_>) -> bool {
         self.notice_close();
         let calm = self.awake.is_none() && self.life.phase() == Phase::Open;
-        !calm && self.pump_ahead(share, cx)
+        !calm && self.pump_ahead(turn, cx)
     }
 
-    fn pump_ahead(&mut self, share: &mut Share, cx: &mut Context<'_>) -> bool {
+    fn pump_ahead(&mut self, turn: &mut Turn<'_>, cx: &mut Context<'_>) -> bool {
         loop {
             let phase = self.life.phase();
             if matches!(phase, Phase::Flushing | Phase::Lingering | Phase::Gone) {
@@ -59,15 +60,15 @@ impl<C: Consumer> Connection<C> {
                 if !self.has_room() {
                     return true;
                 }
-                if share.is_spent() {
+                if turn.is_spent() {
                     return false;
                 }
                 if let Some(message) = self.take_ahead() {
                     let mut hearing = Hearing::none();
-                    turn::put(message, true);
-                    self.hear(&mut hearing, |c| c.messages(Inbox::new()), cx);
+                    turn.put(message, true);
+                    self.hear(&mut hearing, |c| c.messages(Inbox::new()), turn, cx);
                     self.notice_close();
-                    share.spend();
+                    turn.spend();
                 }
                 continue;
             }
@@ -96,31 +97,38 @@ impl<C: Consumer> Connection<C> {
         &mut self,
         hearing: &mut Hearing<F>,
         begin: impl FnOnce(C) -> F,
+        turn: &Turn<'_>,
         cx: &mut Context<'_>,
     ) where
         F: Future<Output = Turned<C>> + Send + 'static,
     {
         if hearing.is_none() {
             let consumer = self.idle_consumer();
-            hearing.begin(|| begin(consumer));
+            hearing.begin(turn, || begin(consumer));
         }
         let span = self.handle.enter_span();
-        let heard = hearing.hear(cx);
+        let heard = hearing.hear(turn, cx);
         drop(span);
         self.heard_by_consumer(heard);
     }
 
     /// Ends the turn of `hearing`, if there is one.
     #[inline]
-    pub(super) fn end_hearing<F>(&mut self, hearing: &mut Hearing<F>, cx: &mut Context<'_>)
-    where
+    pub(super) fn end_hearing<F>(
+        &mut self,
+        hearing: &mut Hearing<F>,
+        turn: &Turn<'_>,
+        cx: &mut Context<'_>,
+    ) where
         F: Future<Output = Turned<C>> + Send + 'static,
     {
-        let heard = hearing.end(cx);
-        self.heard_by_consumer(heard);
+        if !hearing.is_none() {
+            let heard = hearing.end(turn, cx);
+            self.heard_by_consumer(heard);
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn heard_by_consumer<F>(&mut self, heard: Heard<F>)
     where
         F: Future<Output = Turned<C>>,
@@ -143,7 +151,7 @@ impl<C: Consumer> Connection<C> {
     pub(super) fn has_room(&self) -> bool {
         match &self.consumer {
             Listening::Idle(consumer) => consumer.has_room(&self.handle),
-            _ => !self.handle.is_over_half(),
+            _ => !self.handle.holds_up_peer(),
         }
     }
 

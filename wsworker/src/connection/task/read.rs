@@ -9,16 +9,16 @@ use bytes::{BufMut, Bytes};
 use tokio::io::AsyncReadExt;
 
 use super::deliver::charge;
-use super::{Connection, Listening, Share};
+use super::{Connection, Listening};
 use crate::connection::consumer::{Consumer, Hearing, Turned};
 use crate::connection::handle::State;
 use crate::connection::life::Phase;
 use crate::connection::stream::Stream;
-use crate::connection::turn::{self, Inbox, Turn};
+use crate::connection::turn::{Inbox, Turn};
 use crate::error::Error;
 use crate::protocol::close;
 use crate::protocol::message::Message;
-use crate::wire::{CHUNK, Chunk, Item, OpCode, Part};
+use crate::wire::{CHUNK, Chunk, Item, Part};
 
 /// What a step of reading came to.
 #[derive(PartialEq)]
@@ -28,11 +28,12 @@ pub(super) enum Step {
 }
 
 impl<C: Consumer> Connection<C> {
-    /// Reads once, and hands over what came.
-    pub(super) fn fill(&mut self, share: &mut Share, cx: &mut Context<'_>) -> Step {
+    /// Reads once, and hands over what came. If it is not the `first` read of the
+    /// turn there may be no more to read, which is cheaper to ask than to find out.
+    pub(super) fn fill(&mut self, first: bool, turn: &mut Turn<'_>, cx: &mut Context<'_>) -> Step {
         match self.life.phase() {
             Phase::Open | Phase::Closing => {}
-            Phase::Lingering => return self.discard(cx),
+            Phase::Lingering => return self.discard(turn, cx),
             _ => return Step::Wait,
         }
         if !self.may_take() {
@@ -48,23 +49,31 @@ impl<C: Consumer> Connection<C> {
         if let Some(awake) = self.awake.as_mut().filter(|awake| awake.stashed) {
             awake.stashed = false;
             let stash = std::mem::take(&mut awake.unparsed);
-            Turn::with_chunk(|chunk| *chunk = stash);
-            self.parse(0, share, cx);
+            turn.with_chunk(|chunk| *chunk = stash);
+            self.parse(0, turn, cx);
             // What is still not taken stays where it is.
-            let rest = Turn::with_chunk(std::mem::take);
+            let rest = turn.with_chunk(std::mem::take);
             if let Some(awake) = self.awake.as_mut().filter(|_| !rest.is_empty()) {
                 awake.unparsed = rest;
             }
             return Step::Again;
         }
-        match self.read(cx) {
+        if !first
+            && self
+                .stream
+                .as_ref()
+                .is_some_and(|s| s.poll_more(cx).is_pending())
+        {
+            return Step::Wait;
+        }
+        match self.read(turn, cx) {
             Poll::Pending => return Step::Wait,
             Poll::Ready(Ok(0)) => self.life.lost(None, self.close_deadline()),
             Poll::Ready(Ok(n)) => {
-                self.parse(n, share, cx);
+                self.parse(n, turn, cx);
                 // The chunk is the thread's.
                 let rest = |chunk: &mut Chunk| (!chunk.is_empty()).then(|| chunk.copied());
-                if let Some(rest) = Turn::with_chunk(rest) {
+                if let Some(rest) = turn.with_chunk(rest) {
                     self.awake().unparsed = rest;
                 }
             }
@@ -75,7 +84,7 @@ impl<C: Consumer> Connection<C> {
 
     /// May the next message be taken from the peer: by the consumer if it is
     /// free, else to be read ahead?
-    #[inline]
+    #[inline(always)]
     pub(super) fn may_take(&self) -> bool {
         if self.handle.state() != State::Open && !C::HEARS_AFTER_CLOSE {
             return true;
@@ -94,7 +103,7 @@ impl<C: Consumer> Connection<C> {
 
     /// One read: into the message under way if it is a large one, else behind
     /// what was left over, into the thread's chunk.
-    fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn read(&mut self, turn: &Turn<'_>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Some(stream) = &mut self.stream else {
             return Poll::Pending;
         };
@@ -105,7 +114,7 @@ impl<C: Consumer> Connection<C> {
             {
                 self.violated(violation);
             }
-            Turn::with_chunk(Chunk::clear);
+            turn.with_chunk(Chunk::clear);
             return Poll::Ready(Ok(n));
         }
         let mut room = CHUNK;
@@ -116,7 +125,7 @@ impl<C: Consumer> Connection<C> {
             }
             unparsed = Some(&mut awake.unparsed);
         }
-        Turn::with_chunk(|chunk| {
+        turn.with_chunk(|chunk| {
             chunk.renew();
             if let Some(unparsed) = &unparsed {
                 chunk.buffer().extend_from_slice(unparsed.as_slice());
@@ -131,7 +140,7 @@ impl<C: Consumer> Connection<C> {
 
     /// Takes what lies in the thread's chunk, of which `n` bytes have just come. What
     /// it leaves there is to be kept.
-    fn parse(&mut self, n: usize, share: &mut Share, cx: &mut Context<'_>) {
+    fn parse(&mut self, n: usize, turn: &mut Turn<'_>, cx: &mut Context<'_>) {
         let limit = self.handle.hub().limits.max_message;
         let heads = self.reader.heads();
         let mut items = 0;
@@ -140,35 +149,42 @@ impl<C: Consumer> Connection<C> {
         loop {
             let reader = &mut self.reader;
             let (next, mut last) =
-                Turn::with_chunk(|chunk| (reader.next(chunk, limit), chunk.is_empty()));
+                turn.with_chunk(|chunk| (reader.next(chunk, limit), chunk.is_empty()));
             match next {
                 Ok(Item::More) => break,
                 Ok(item) => {
                     items += 1;
-                    self.take(item, last, &mut hearing, |c| c.messages(Inbox::new()), cx);
-                    share.spend();
+                    self.take(
+                        item,
+                        last,
+                        &mut hearing,
+                        |c| c.messages(Inbox::new()),
+                        turn,
+                        cx,
+                    );
+                    turn.spend();
                 }
                 Err(violation) => self.violated(violation),
             }
             if !matches!(self.life.phase(), Phase::Open | Phase::Closing) {
                 // Nothing that comes after the end is heard.
-                Turn::with_chunk(Chunk::clear);
+                turn.with_chunk(Chunk::clear);
                 last = true;
             }
             if last {
                 break;
             }
-            if share.is_spent() || !self.may_take() {
+            if turn.is_spent() || !self.may_take() {
                 self.awake().stashed = true;
                 break;
             }
         }
-        self.end_hearing(&mut hearing, cx);
+        self.end_hearing(&mut hearing, turn, cx);
         if n > 0 {
             self.heard(n);
         }
         let fresh = items > 0 || heads != self.reader.heads();
-        let left = Turn::with_chunk(|chunk| !chunk.is_empty());
+        let left = turn.with_chunk(|chunk| !chunk.is_empty());
         self.time_frame(n, fresh, left);
     }
 
@@ -180,6 +196,7 @@ impl<C: Consumer> Connection<C> {
         last: bool,
         hearing: &mut Hearing<F>,
         begin: impl FnOnce(C) -> F,
+        turn: &Turn<'_>,
         cx: &mut Context<'_>,
     ) where
         F: Future<Output = Turned<C>> + Send + 'static,
@@ -187,18 +204,17 @@ impl<C: Consumer> Connection<C> {
         let last = last || C::RATIONS;
         match item {
             Item::Small { text, payload } if self.may_hear() => {
-                turn::put_small(text, payload, last);
-                self.hear(hearing, begin, cx);
+                turn.put_small(text, payload, last);
             }
             Item::Large { text, payload } if self.may_hear() => {
-                turn::put(Message::new(text, payload), last);
-                self.hear(hearing, begin, cx);
+                turn.put(Message::new(text, payload), last);
             }
             item => {
-                self.end_hearing(hearing, cx);
-                self.take_unheard(item);
+                self.end_hearing(hearing, turn, cx);
+                return self.take_unheard(item, turn);
             }
         }
+        self.hear(hearing, begin, turn, cx);
     }
 
     /// Is the consumer free to hear the next message?
@@ -209,8 +225,8 @@ impl<C: Consumer> Connection<C> {
     }
 
     /// Takes what the consumer does not hear, or not now.
-    fn take_unheard(&mut self, item: Item) {
-        let copied = |part: Part| Turn::with_chunk(|chunk| Bytes::copy_from_slice(part.of(chunk)));
+    fn take_unheard(&mut self, item: Item, turn: &Turn<'_>) {
+        let copied = |part: Part| turn.with_chunk(|chunk| Bytes::copy_from_slice(part.of(chunk)));
         match item {
             Item::Small { text, payload } => self.keep(Message::new(text, copied(payload))),
             Item::Large { text, payload } => {
@@ -224,7 +240,7 @@ impl<C: Consumer> Connection<C> {
                     _ => false,
                 };
                 if !seen_to {
-                    self.handle.send_control(OpCode::Pong, &payload);
+                    self.handle.answer_ping(&payload);
                 }
             }
             Item::Pong(payload) => {
@@ -258,12 +274,12 @@ impl<C: Consumer> Connection<C> {
     }
 
     /// Reads what nobody will hear, until the peer has read our Close and ends.
-    fn discard(&mut self, cx: &mut Context<'_>) -> Step {
+    fn discard(&mut self, turn: &Turn<'_>, cx: &mut Context<'_>) -> Step {
         let Some(stream) = &mut self.stream else {
             self.life.gone();
             return Step::Again;
         };
-        let polled = Turn::with_chunk(|chunk| {
+        let polled = turn.with_chunk(|chunk| {
             chunk.renew();
             poll_read(stream, chunk.buffer(), cx)
         });

@@ -2,10 +2,13 @@
 //! Does not measure time; the hub does, in ticks.
 
 use std::io;
+use std::time::Duration;
 
 use super::{Connection, Listening};
+use crate::connection::clock::ticks;
 use crate::connection::consumer::Consumer;
 use crate::connection::life::Phase;
+use crate::connection::stream::Stream;
 use crate::error::Error;
 use crate::wire::OpCode;
 
@@ -62,6 +65,9 @@ impl<C: Consumer> Connection<C> {
     }
 
     fn keep_open_time(&mut self, now: u32) {
+        if self.stopped && self.stream.as_ref().is_some_and(Stream::is_reset) {
+            return self.lost(io::ErrorKind::ConnectionReset.into());
+        }
         let hub = self.handle.hub();
         let (idle, limits) = (hub.times.idle, hub.limits);
         let stalled = self
@@ -100,12 +106,12 @@ impl<C: Consumer> Connection<C> {
 
     /// Before the task waits: lets go of what is not needed, and asks to be
     /// called in time.
-    #[inline]
+    #[inline(always)]
     pub(super) fn park(&mut self) {
         if self.awake.as_ref().is_some_and(|awake| awake.is_idle()) {
             self.awake = None;
         }
-        let calm = self.awake.is_none() && self.life.phase() == Phase::Open;
+        let calm = self.awake.is_none() && self.life.phase() == Phase::Open && !self.stopped;
         if calm && self.armed != u32::MAX && !self.pinged {
             // What was asked for comes early, and will be put off then.
             return;
@@ -119,10 +125,15 @@ impl<C: Consumer> Connection<C> {
             Phase::Open => {
                 let idle = self.handle.hub().times.idle;
                 let silence = if self.pinged { idle } else { idle / 2 };
-                let silence = (!self.stopped).then_some(self.last_byte + silence);
+                let silence = if self.stopped {
+                    // No read would find a reset out.
+                    self.handle.hub().now() + ticks(RESET_LOOK)
+                } else {
+                    self.last_byte + silence
+                };
                 let stall = self.stalled_since().map(|since| since + idle);
                 let frame = self.frame_due().filter(|_| !self.stopped);
-                [silence, stall, frame].into_iter().flatten().min()
+                [Some(silence), stall, frame].into_iter().flatten().min()
             }
             Phase::Gone => None,
             _ => Some(self.life.deadline()),
@@ -133,6 +144,9 @@ impl<C: Consumer> Connection<C> {
         }
     }
 }
+
+/// How often a peer that is not read is looked after.
+const RESET_LOOK: Duration = Duration::from_secs(2);
 
 /// A slow frame's clock starts anew when it has brought so much.
 const FRAME_PROGRESS: usize = 64 * 1024;

@@ -17,9 +17,16 @@ use crate::wire::{Batch, Role};
 
 impl<C: Consumer> Connection<C> {
     /// Writes what was sent, as far as the stream takes it.
-    #[inline]
-    pub(super) fn flush(&mut self, turn: &Turn, cx: &mut Context<'_>) {
-        if !turn.is_empty() && !self.write_slice(turn, cx) {
+    #[inline(always)]
+    pub(super) fn flush(&mut self, turn: &Turn<'_>, cx: &mut Context<'_>) {
+        let nothing_waits = turn.held() == 0 && self.handle.is_drained();
+        if !nothing_waits || self.life.phase() == Phase::Flushing {
+            self.write_waiting(turn, cx);
+        }
+    }
+
+    fn write_waiting(&mut self, turn: &Turn<'_>, cx: &mut Context<'_>) {
+        if turn.held() > 0 && !self.write_slice(turn, cx) {
             self.write_held(turn, cx);
         }
         let written = self.handle.is_drained() || self.write_queued(cx);
@@ -31,19 +38,15 @@ impl<C: Consumer> Connection<C> {
 
     /// Writes what this turn sent the short way; gives whether nothing is left.
     #[inline]
-    fn write_slice(&mut self, turn: &Turn, cx: &mut Context<'_>) -> bool {
+    fn write_slice(&mut self, turn: &Turn<'_>, cx: &mut Context<'_>) -> bool {
         let Some(stream) = &mut self.stream else {
             return false;
         };
-        turn.write(|slice| match Pin::new(stream).poll_write(cx, slice) {
-            Poll::Ready(Ok(n)) => n,
-            // Found out again, and seen to, on the long way.
-            Poll::Ready(Err(_)) | Poll::Pending => 0,
-        })
+        turn.write(|slice| stream.write_some(slice, cx))
     }
 
     /// Writes what this turn sent; the connection keeps what does not go out.
-    fn write_held(&mut self, turn: &Turn, cx: &mut Context<'_>) {
+    fn write_held(&mut self, turn: &Turn<'_>, cx: &mut Context<'_>) {
         let mut held = turn.take();
         if let Poll::Ready(Err(error)) = self.write(&mut held, cx) {
             self.lost(error);

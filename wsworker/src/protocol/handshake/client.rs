@@ -12,6 +12,20 @@ use http::{HeaderMap, HeaderValue, Version};
 use super::{accept_value, body_header, has_token, list, offered, seen};
 use crate::error::{Error, Result};
 
+/// Did another client send this request to a server, which sends it on? Only then
+/// has it a key before it is given one.
+pub(crate) fn is_sent_on(headers: &HeaderMap) -> bool {
+    headers.contains_key(SEC_WEBSOCKET_KEY)
+}
+
+/// What a bad request is: that client's, to be answered, or the caller's own.
+pub(crate) fn mistake(headers: &HeaderMap, rejection: Error) -> Error {
+    match is_sent_on(headers) {
+        true => rejection,
+        false => Error::invalid(rejection.message().to_owned()),
+    }
+}
+
 /// What one request for a WebSocket asked for, to hold the answer against.
 pub(crate) struct Asked {
     /// The value of `Sec-WebSocket-Key`.
@@ -39,8 +53,7 @@ impl Asked {
     }
 
     fn with_nonce(headers: &mut HeaderMap, nonce: [u8; 16]) -> Result<Self> {
-        // The text is that of a bad request; here it is the caller's own.
-        let protocols = offered(headers).map_err(|e| Error::invalid(e.message().to_owned()))?;
+        let protocols = offered(headers).map_err(|e| mistake(headers, e))?;
         let protocols = protocols.into_iter().map(Box::from).collect();
         let key = HeaderValue::try_from(STANDARD.encode(nonce)).expect("base64 fits into a header");
         headers.remove(SEC_WEBSOCKET_EXTENSIONS);
