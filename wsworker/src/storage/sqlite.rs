@@ -38,12 +38,14 @@ use crate::error::Result;
 /// cannot do (the disk is full) fails that batch; when the sync fails, all of its
 /// transaction do. A commit that has returned is on the disk (WAL, `synchronous=FULL`).
 ///
-/// A call waits as long as its future does; a commit that is dropped before its
-/// transaction begins does not happen.
+/// The queue is as long as there are callers that wait, and takes each at its first
+/// poll. A commit whose future is dropped before its transaction begins does not
+/// happen.
 ///
 /// ### Reads
-/// Two to four threads (as many as cores) read beside the commits, each with up to
-/// 2 MiB of cache. A `get` or `list` sees one moment of its object.
+/// Two to four threads (as many as cores) read beside the commits. A `get` or `list`
+/// sees one moment of its object. The caches take up to 2 MiB for each of these
+/// threads, and 16 MiB for the one that commits.
 ///
 /// ### The log
 /// Commits go to `objects.db-wal`. A thread copies it into the database each 16 MiB;
@@ -93,7 +95,8 @@ impl SqliteStorage {
 
     /// Copies the state of one moment, at which it has every commit that has returned,
     /// into a new file, while reads and commits go on. The file is an `objects.db`;
-    /// what is `path` then is complete and synced, also if the process is killed.
+    /// what is at `path` is always complete and synced. A process that is killed
+    /// meanwhile leaves a `.objects-backup-…` beside it.
     ///
     /// Dropping the future does not stop it.
     ///
