@@ -25,8 +25,8 @@ async fn a_cycle_of_one_chain_fails_at_once_and_is_shown() {
 #[tokio::test(start_paused = true)]
 async fn two_objects_that_call_each_other_do_not_hang() {
     let server = rooms().await;
-    let mut a = server.connect("/a").await.unwrap();
-    let mut b = server.connect("/b").await.unwrap();
+    let a = server.connect("/a").await.unwrap();
+    let b = server.connect("/b").await.unwrap();
     a.send("ask b sleep_10").unwrap();
     b.send("ask a sleep_10").unwrap();
     let start = tokio::time::Instant::now();
@@ -48,7 +48,7 @@ async fn a_caller_that_goes_away_does_not_cancel_what_has_begun() {
 #[tokio::test(start_paused = true)]
 async fn too_many_waiting_calls_are_refused_with_503() {
     let server = std::sync::Arc::new(rooms().await);
-    let mut ws = server.connect("/a").await.unwrap();
+    let ws = server.connect("/a").await.unwrap();
     ws.send("sleep 5000").unwrap();
     tokio::time::sleep(Duration::from_millis(10)).await;
     let calls: Vec<_> = (0..1100)

@@ -189,7 +189,7 @@ impl Room {
                 let stub = self.env.durable_object::<Room>().get_by_name("a");
                 let text = format!("all+{text}");
                 self.ctx.wait_until(async move {
-                    stub.fetch(Request::get(&format!("http://room/{text}")))
+                    stub.fetch(Request::get(format!("http://room/{text}")))
                         .await
                         .map(drop)
                 })?;
