@@ -36,20 +36,20 @@ pub fn raise_open_files(wanted: u64) -> Result<()> {
 
 /// Watches for CPU time that belongs neither to the load nor to the server.
 pub struct Quiet {
-    server: u32,
+    servers: Vec<u32>,
     since: Instant,
     busy: Duration,
     known: Duration,
 }
 
 impl Quiet {
-    /// Begins to watch; `server` is the process under load.
-    pub fn watch(server: u32) -> Result<Self> {
+    /// Begins to watch; `servers` are the processes under load.
+    pub fn watch(servers: Vec<u32>) -> Result<Self> {
         Ok(Self {
-            server,
             since: Instant::now(),
             busy: busy()?,
-            known: known(server)?,
+            known: known(&servers)?,
+            servers,
         })
     }
 
@@ -58,17 +58,20 @@ impl Quiet {
     /// Of two cores this can reach 2. The kernel counts in ticks, so it is rough below a second.
     pub fn others(&self) -> Result<f64> {
         let busy = busy()?.saturating_sub(self.busy);
-        let known = known(self.server)?.saturating_sub(self.known);
+        let known = known(&self.servers)?.saturating_sub(self.known);
         let others = busy.saturating_sub(known);
         Ok(others.as_secs_f64() / self.since.elapsed().as_secs_f64())
     }
 }
 
-/// CPU time of this process and the server.
-fn known(server: u32) -> Result<Duration> {
-    let (user, system) = process::times(server)?;
-    let (own_user, own_system) = process::times(std::process::id())?;
-    Ok(user + system + own_user + own_system)
+/// CPU time of this process and the servers.
+fn known(servers: &[u32]) -> Result<Duration> {
+    let mut all = Duration::ZERO;
+    for pid in servers.iter().copied().chain([std::process::id()]) {
+        let (user, system) = process::times(pid)?;
+        all += user + system;
+    }
+    Ok(all)
 }
 
 /// CPU time of everything on the machine.

@@ -1,5 +1,5 @@
-//! Servers as child processes on a core of their own.
-//! Ends only what it started: the child dies with the value that stands for it.
+//! Servers as child processes on a core of their own; a proxy with the server behind it.
+//! Ends only what it started: a child dies with the value that stands for it.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -26,12 +26,22 @@ pub struct Recipe {
     pub name: &'static str,
     program: PathBuf,
     script: Option<PathBuf>,
+    /// What a proxy stands in front of.
+    upstream: Option<Box<Recipe>>,
 }
 
 impl Recipe {
     /// A binary that calls `wsworker::run`, which takes its settings from the environment.
     pub fn wsworker(name: &'static str, program: &Path) -> Result<Self> {
         Self::new(name, program)
+    }
+
+    /// A wsworker program that sends its requests on to `upstream`, named in the variable UPSTREAM.
+    pub fn proxy(name: &'static str, program: &Path, upstream: Self) -> Result<Self> {
+        Ok(Self {
+            upstream: Some(Box::new(upstream)),
+            ..Self::new(name, program)?
+        })
     }
 
     /// The plain fastwebsockets echo of this package.
@@ -55,25 +65,36 @@ impl Recipe {
             name: "Bun",
             program: program.to_owned(),
             script: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/bun-echo.js")),
+            upstream: None,
         })
     }
 
     fn new(name: &'static str, program: &Path) -> Result<Self> {
         ensure!(
             program.exists(),
-            "no {name} server at {}; build it with `cargo build --release --example echo` and \
-             `cargo build --release -p wsworker-bench`",
+            "no {name} server at {}; build it with `cargo build --release --example echo \
+             --example proxy` and `cargo build --release -p wsworker-bench`",
             program.display()
         );
         Ok(Self {
             name,
             program: program.to_owned(),
             script: None,
+            upstream: None,
         })
     }
 
     /// Starts the server and waits until it accepts an upgrade.
+    ///
+    /// What a proxy stands in front of runs beside the load, so that the proxy has its core alone.
     pub fn start(&self) -> Result<Server> {
+        self.start_on(SERVER_CORE)
+    }
+
+    fn start_on(&self, core: usize) -> Result<Server> {
+        let upstream = self.upstream.as_deref();
+        let upstream = upstream.map(|recipe| recipe.start_on(LOAD_CORE));
+        let upstream = upstream.transpose()?.map(Box::new);
         let port = net::free_port()?;
         let addr = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         let mut command = Command::new(&self.program);
@@ -83,16 +104,22 @@ impl Recipe {
             .env("WSWORKER_ADDR", addr.to_string())
             .env("WSWORKER_THREADS", "1")
             .env("WSWORKER_MAX_MESSAGE", "32MiB")
+            .envs(
+                upstream
+                    .iter()
+                    .map(|up| ("UPSTREAM", format!("http://{}", up.addr))),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         // A child inherits the core of the thread that starts it.
-        machine::pin(SERVER_CORE)?;
+        machine::pin(core)?;
         let child = command.spawn();
         machine::pin(LOAD_CORE)?;
         let mut server = Server {
             name: self.name,
             child: child.with_context(|| format!("starting {}", self.program.display()))?,
             addr,
+            upstream,
         };
         server.wait_until_ready()?;
         Ok(server)
@@ -105,6 +132,7 @@ pub struct Server {
     pub name: &'static str,
     child: Child,
     addr: SocketAddrV4,
+    upstream: Option<Box<Server>>,
 }
 
 impl Server {
@@ -114,6 +142,12 @@ impl Server {
             addr: self.addr,
             pid: self.child.id(),
         }
+    }
+
+    /// All processes that are at work for it: its own first.
+    pub fn pids(&self) -> Vec<u32> {
+        let behind = self.upstream.iter().flat_map(|upstream| upstream.pids());
+        [self.child.id()].into_iter().chain(behind).collect()
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {

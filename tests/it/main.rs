@@ -4,11 +4,13 @@
 mod alone;
 mod backpressure;
 mod bodies;
+mod calls;
 mod client;
 mod closing;
 mod frames;
 mod idle;
 mod layers;
+mod objects;
 mod opening;
 mod order;
 mod pairs;

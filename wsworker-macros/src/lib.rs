@@ -1,17 +1,20 @@
-//! The attribute macros of `wsworker`: they check a worker's options at compile time.
+//! The attribute macros of `wsworker`: they check what is written at compile time.
 //! Holds no runtime code and is not for direct use: `wsworker` re-exports what is here.
 
 use proc_macro::TokenStream;
 
-mod expand;
-mod fallback;
+#[cfg(test)]
+mod expansion;
 mod item;
+mod object;
 mod option;
+mod options;
 mod origin;
-mod settings;
+mod place;
 mod size;
 mod text;
 mod time;
+mod worker;
 
 /// Makes a struct a worker, and sets its options.
 ///
@@ -46,6 +49,7 @@ mod time;
 /// | `handshake_timeout = "10s"` | time | 10 seconds | How long a peer may take to send the head of its request. |
 /// | `protocols("chat.v2", "chat.v1")` | list of tokens | none | The subprotocols that this worker speaks, best first. |
 /// | `origins("https://a.example")` | list of origins | the server's own | Which other sites' pages may connect: `scheme://host` or `scheme://host:port`. |
+/// | `objects(Room, Lobby)` | list of types | none | The Durable Objects that the server has, with the feature `objects`; each has `#[durable_object]`. |
 /// | `crate = "path"` | path | `"::wsworker"` | Where the `wsworker` crate is, when it is renamed or re-exported. |
 ///
 /// A *size* is a string with a unit, such as `"512 KiB"`, `"32MiB"` or `"1 GB"`, or an integer:
@@ -74,5 +78,28 @@ mod time;
 /// ```
 #[proc_macro_attribute]
 pub fn worker(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(args.into(), item.into()).into()
+    worker::expand(args.into(), item.into()).into()
+}
+
+#[doc = include_str!("durable_object.md")]
+#[proc_macro_attribute]
+pub fn durable_object(args: TokenStream, item: TokenStream) -> TokenStream {
+    object::expand(args.into(), item.into()).into()
+}
+
+/// Marks a method that others call, in an `impl` block that has
+/// [`#[durable_object]`](macro@durable_object).
+///
+/// It has no meaning of its own: anywhere else it is an error.
+#[proc_macro_attribute]
+pub fn call(_: TokenStream, item: TokenStream) -> TokenStream {
+    object::call_alone(&item.into()).into()
+}
+
+/// What `wsworker` calls `durable_object` where its feature `objects` is off: an error that says
+/// so.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn durable_object_without_feature(_: TokenStream, item: TokenStream) -> TokenStream {
+    object::without_feature(&item.into()).into()
 }

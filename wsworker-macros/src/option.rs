@@ -1,11 +1,11 @@
 //! The syntax of one option: `name = value` or `name("a", "b")`.
-//! Knows no names and no values: `settings` gives them their meaning.
+//! Knows no names and no values: `options` and `settings` give them their meaning.
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Error, Lit, LitStr, Result};
+use syn::{Error, Lit, LitStr, Path, Result};
 
 /// One option as it was written.
 pub(crate) struct Written {
@@ -24,11 +24,14 @@ enum Form {
 impl Written {
     /// Each option, or what is wrong with it. They are split at the commas first: a mistake in
     /// one option hides none in the next.
-    pub(crate) fn all(args: TokenStream) -> Vec<Result<Written>> {
+    /// `example` shows one.
+    pub(crate) fn all(args: TokenStream, example: &str) -> Vec<Result<Written>> {
         split(args)
             .into_iter()
             .map(|part| match part {
-                Part::Tokens(tokens) => Parser::parse2(read, tokens),
+                Part::Tokens(tokens) => {
+                    Parser::parse2(|input: ParseStream<'_>| read(input, example), tokens)
+                }
                 Part::Nothing(comma) => {
                     Err(Error::new(comma, "expected an option before this `,`"))
                 }
@@ -72,6 +75,20 @@ impl Written {
 
     /// The strings between the parentheses, at least one.
     pub(crate) fn strings(&self, usage: &str) -> Result<Vec<LitStr>> {
+        self.list(usage, "a string", string)
+    }
+
+    /// The types between the parentheses, at least one.
+    pub(crate) fn types(&self, usage: &str) -> Result<Vec<Path>> {
+        self.list(usage, "a type", path)
+    }
+
+    fn list<T>(
+        &self,
+        usage: &str,
+        what: &str,
+        read: fn(ParseStream<'_>, &str) -> Result<T>,
+    ) -> Result<Vec<T>> {
         let list = match &self.form {
             Form::List(list) => list,
             Form::Value(value) => {
@@ -88,28 +105,34 @@ impl Written {
                 ));
             }
         };
-        let mut strings = Vec::new();
+        let mut values = Vec::new();
         let mut mistakes: Option<Error> = None;
         for part in split(list.clone()) {
-            let string = match part {
-                Part::Tokens(tokens) => string(tokens, usage),
-                Part::Nothing(comma) => Err(Error::new(comma, "expected a string before this `,`")),
+            let value = match part {
+                Part::Tokens(tokens) => {
+                    let read = |input: ParseStream<'_>| one(input, usage, read);
+                    Parser::parse2(read, tokens)
+                }
+                Part::Nothing(comma) => Err(Error::new(
+                    comma,
+                    format!("expected {what} before this `,`"),
+                )),
             };
-            match string {
-                Ok(string) => strings.push(string),
+            match value {
+                Ok(value) => values.push(value),
                 Err(error) => add(&mut mistakes, error),
             }
         }
         match mistakes {
             Some(mistakes) => Err(mistakes),
-            None if strings.is_empty() => Err(Error::new(
+            None if values.is_empty() => Err(Error::new(
                 self.name.span(),
                 format!(
                     "`{}` is empty: write `{usage}`, or remove the option",
                     self.name
                 ),
             )),
-            None => Ok(strings),
+            None => Ok(values),
         }
     }
 }
@@ -122,13 +145,11 @@ pub(crate) fn add(mistakes: &mut Option<Error>, error: Error) {
     }
 }
 
-fn read(input: ParseStream<'_>) -> Result<Written> {
+fn read(input: ParseStream<'_>, example: &str) -> Result<Written> {
     if !input.peek(Ident::peek_any) {
         let tokens: TokenStream = input.parse()?;
-        return Err(Error::new_spanned(
-            tokens,
-            "expected an option, such as `max_message = \"1 MiB\"`",
-        ));
+        let message = format!("expected an option, such as `{example}`");
+        return Err(Error::new_spanned(tokens, message));
     }
     let name = input.call(Ident::parse_any)?;
     let form = match input.cursor().token_tree() {
@@ -154,23 +175,43 @@ fn read(input: ParseStream<'_>) -> Result<Written> {
     Ok(Written { name, form })
 }
 
-fn string(tokens: TokenStream, usage: &str) -> Result<LitStr> {
-    Parser::parse2(
-        |input: ParseStream<'_>| match input.parse::<LitStr>() {
-            Ok(string) => match input.cursor().token_tree() {
-                Some((next, _)) => Err(missing_comma(&next)),
-                None => Ok(string),
-            },
-            Err(_) => {
-                let tokens: TokenStream = input.parse()?;
-                Err(Error::new_spanned(
-                    tokens,
-                    format!("expected a string, as in `{usage}`"),
-                ))
-            }
-        },
-        tokens,
-    )
+/// One value of a list, and nothing after it.
+fn one<T>(
+    input: ParseStream<'_>,
+    usage: &str,
+    read: fn(ParseStream<'_>, &str) -> Result<T>,
+) -> Result<T> {
+    let value = read(input, usage)?;
+    match input.cursor().token_tree() {
+        Some((next, _)) => Err(missing_comma(&next)),
+        None => Ok(value),
+    }
+}
+
+fn string(input: ParseStream<'_>, usage: &str) -> Result<LitStr> {
+    input.parse::<LitStr>().or_else(|_| {
+        let tokens: TokenStream = input.parse()?;
+        let message = format!("expected a string, as in `{usage}`");
+        Err(Error::new_spanned(tokens, message))
+    })
+}
+
+fn path(input: ParseStream<'_>, usage: &str) -> Result<Path> {
+    if let Ok(quoted) = input.fork().parse::<LitStr>()
+        && quoted.parse::<Path>().is_ok()
+    {
+        let message = format!(
+            "expected a type: write `{}`, without quotes",
+            quoted.value()
+        );
+        return Err(Error::new(quoted.span(), message));
+    }
+    input.fork().parse::<Path>().map_err(|_| {
+        let tokens = input.fork().parse::<TokenStream>();
+        let message = format!("expected a type, as in `{usage}`");
+        Error::new_spanned(tokens.unwrap_or_default(), message)
+    })?;
+    input.parse()
 }
 
 fn missing_comma(next: &TokenTree) -> Error {

@@ -1,5 +1,8 @@
-//! Small questions about text: is it a token, which known word is it like.
+//! Small questions about text: is it a token, a class's name, which known word is it like; and
+//! how code looks in a message.
 //! Knows nothing of options.
+
+use quote::ToTokens;
 
 /// RFC 6455 §4.1: a subprotocol's name is a token, as in RFC 9110 §5.6.2.
 pub(crate) fn check_token(text: &str) -> Result<(), String> {
@@ -25,6 +28,28 @@ pub(crate) fn check_token(text: &str) -> Result<(), String> {
     }
 }
 
+/// What is stored goes by a class's name, so it is short and the same everywhere.
+pub(crate) fn check_class_name(text: &str) -> Result<(), String> {
+    const MAX: usize = 64;
+    let wrong = |c: &char| !c.is_ascii_alphanumeric() && !"_-.".contains(*c);
+    if text.is_empty() {
+        Err("a class's name cannot be empty: write one such as `\"room\"`".to_owned())
+    } else if let Some(wrong) = text.chars().find(wrong) {
+        Err(format!(
+            "a class's name cannot hold {wrong:?}: use letters, digits, `_`, `-` and `.`, such as \
+             `\"room\"`"
+        ))
+    } else if text.len() > MAX {
+        let seen = text.len();
+        Err(format!(
+            "a class's name has at most {MAX} characters, this one has {seen}: write one such as \
+             `\"room\"`"
+        ))
+    } else {
+        Ok(())
+    }
+}
+
 /// The one of `known` that `word` was probably meant to be.
 pub(crate) fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_ascii_lowercase();
@@ -42,6 +67,23 @@ pub(crate) fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
         })
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+/// Types as one writes them: without spaces where there are none, usually.
+pub(crate) fn of_code(code: impl ToTokens) -> String {
+    const TIGHT: [(&str, &str); 8] = [
+        (" :: ", "::"),
+        (":: ", "::"),
+        (" <", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+        ("& ", "&"),
+        (" ;", ";"),
+    ];
+    let text = code.to_token_stream().to_string();
+    let tightened = |text: String, (loose, tight): (&str, &str)| text.replace(loose, tight);
+    TIGHT.into_iter().fold(text, tightened)
 }
 
 /// How many letters to insert, remove or replace (Levenshtein), over bytes.
@@ -72,6 +114,31 @@ mod tests {
             "", "chat v1", "a,b", "a/b", "\"a\"", "é", "a\n", "a:b", "a@b",
         ] {
             assert!(check_token(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_class_name_is_short_and_plain() {
+        let longest = "a".repeat(64);
+        for name in ["Room", "room", "chat.room-v2_1", "7", &longest] {
+            assert_eq!(check_class_name(name), Ok(()), "{name:?}");
+        }
+        let too_long = "a".repeat(65);
+        for name in ["", "chat room", "a/b", "Größe", "a:b", "a\0", &too_long] {
+            assert!(check_class_name(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn code_looks_as_it_is_written() {
+        for code in [
+            "Vec<Option<u8>>",
+            "a::Room",
+            "::a::Room<'static, [u8; 2]>",
+            "(u8, &'a mut B)",
+        ] {
+            let tokens: proc_macro2::TokenStream = code.parse().unwrap();
+            assert_eq!(of_code(tokens), code);
         }
     }
 

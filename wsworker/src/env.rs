@@ -4,9 +4,10 @@
 
 mod secret;
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
 
 pub use self::secret::Secret;
 use crate::error::{Error, Result};
@@ -23,6 +24,19 @@ struct Inner {
     vars: HashMap<String, String>,
     /// Those given, and those that were read from files.
     secrets: Mutex<HashMap<String, Secret>>,
+    /// What a layer above this one has put here.
+    extension: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+/// An `Env` that does not keep it alive, for what it keeps alive.
+#[cfg_attr(not(feature = "objects"), allow(dead_code))]
+pub(crate) struct WeakEnv(Weak<Inner>);
+
+#[cfg_attr(not(feature = "objects"), allow(dead_code))]
+impl WeakEnv {
+    pub(crate) fn upgrade(&self) -> Option<Env> {
+        self.0.upgrade().map(Env)
+    }
 }
 
 impl Env {
@@ -86,6 +100,23 @@ impl Env {
         &ENV
     }
 
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    pub(crate) fn downgrade(&self) -> WeakEnv {
+        WeakEnv(Arc::downgrade(&self.0))
+    }
+
+    /// Puts the extension in, once.
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    pub(crate) fn extend(&self, extension: Arc<dyn Any + Send + Sync>) {
+        let twice = self.0.extension.set(extension).is_err();
+        debug_assert!(!twice, "surroundings are extended once");
+    }
+
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    pub(crate) fn extension(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.0.extension.get()
+    }
+
     pub(crate) fn from_process(
         over: impl IntoIterator<Item = (String, String)>,
         secrets: impl IntoIterator<Item = (String, Secret)>,
@@ -103,6 +134,7 @@ impl Env {
         Self(Arc::new(Inner {
             vars: vars.into_iter().collect(),
             secrets: Mutex::new(secrets.into_iter().collect()),
+            extension: OnceLock::new(),
         }))
     }
 

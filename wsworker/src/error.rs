@@ -73,8 +73,22 @@ enum Kind {
     Application,
     /// A worker's code panicked.
     Panic,
+    /// An event of an object did not happen: it, or a commit that it builds on, failed.
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    Undone,
+    /// Too many calls wait for an object.
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    Overloaded,
+    /// Two objects would wait for each other.
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    Deadlock,
+    /// An object's event took too long.
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    TooSlow,
     /// A setting is wrong.
     Config,
+    /// What keeps the state of objects failed.
+    Storage,
     /// The operating system said no.
     Io,
 }
@@ -95,6 +109,14 @@ impl Error {
     /// An error of the application's own, with a text for the log.
     pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
         Self::with(Kind::Application, message, None)
+    }
+
+    /// What keeps the state of objects failed: for whoever implements a storage.
+    pub fn storage(
+        message: impl Into<Cow<'static, str>>,
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self::with(Kind::Storage, message, source)
     }
 
     /// The socket's queue is full: the peer reads more slowly than we send.
@@ -132,9 +154,28 @@ impl Error {
         matches!(self.0.kind, Kind::Fetch(_))
     }
 
-    /// A `fetch` took longer than one of its limits.
+    /// A `fetch` took longer than one of its limits, or an object's event longer
+    /// than its deadline.
     pub fn is_timeout(&self) -> bool {
-        matches!(self.0.kind, Kind::Fetch(Fault::Timeout))
+        matches!(self.0.kind, Kind::Fetch(Fault::Timeout) | Kind::TooSlow)
+    }
+
+    /// An event of an object did not happen: nothing of it is stored or was sent.
+    #[cfg(feature = "objects")]
+    pub fn is_undone(&self) -> bool {
+        matches!(self.0.kind, Kind::Undone)
+    }
+
+    /// Too many calls wait for an object already. Answers 503.
+    #[cfg(feature = "objects")]
+    pub fn is_overloaded(&self) -> bool {
+        matches!(self.0.kind, Kind::Overloaded)
+    }
+
+    /// A call between objects would have waited for itself.
+    #[cfg(feature = "objects")]
+    pub fn is_deadlock(&self) -> bool {
+        matches!(self.0.kind, Kind::Deadlock)
     }
 
     /// A `fetch` was refused as it would have gone to a private address.
@@ -150,6 +191,12 @@ impl Error {
     /// A setting is wrong, or there are settings that do not go together.
     pub fn is_config(&self) -> bool {
         matches!(self.0.kind, Kind::Config)
+    }
+
+    /// What keeps the state of objects failed: a full disk, a database that is damaged
+    /// or in use, a commit that did not happen.
+    pub fn is_storage(&self) -> bool {
+        matches!(self.0.kind, Kind::Storage)
     }
 
     /// The operating system refused: an address that is taken, a reset.
@@ -172,6 +219,7 @@ impl Error {
     pub fn status(&self) -> Option<StatusCode> {
         match self.0.kind {
             Kind::Rejected(status, _) => Some(status),
+            Kind::Overloaded => Some(StatusCode::SERVICE_UNAVAILABLE),
             _ => None,
         }
     }
@@ -236,6 +284,45 @@ impl Error {
 
     pub(crate) fn io(context: impl Into<Cow<'static, str>>, source: std::io::Error) -> Self {
         Self::with(Kind::Io, context, Some(Box::new(source)))
+    }
+
+    /// An object's event did not happen.
+    #[cfg(feature = "objects")]
+    pub(crate) fn undone(why: impl fmt::Display) -> Self {
+        let message = format!("the event is undone: {why}");
+        Self::with(Kind::Undone, message, None)
+    }
+
+    /// A commit failed.
+    #[cfg(feature = "objects")]
+    pub(crate) fn commit(why: &str) -> Self {
+        Self::undone(format_args!("its commit failed: {why}"))
+    }
+
+    /// An object holds too much that it has sent.
+    #[cfg(feature = "objects")]
+    pub(crate) fn held(held: usize, limit: usize) -> Self {
+        let message = format!("the event has sent {held} bytes, the limit is {limit}");
+        Self::with(Kind::Full, message, None)
+    }
+
+    #[cfg(feature = "objects")]
+    pub(crate) fn overloaded(object: impl fmt::Display, limit: usize) -> Self {
+        let message = format!("{limit} calls wait for object {object} already");
+        Self::with(Kind::Overloaded, message, None)
+    }
+
+    /// `cycle`: who would wait for whom.
+    #[cfg(feature = "objects")]
+    pub(crate) fn deadlock(cycle: &str) -> Self {
+        let message = format!("this call would wait for itself: {cycle}");
+        Self::with(Kind::Deadlock, message, None)
+    }
+
+    #[cfg(feature = "objects")]
+    pub(crate) fn too_slow(time: std::time::Duration) -> Self {
+        let message = format!("the event took longer than {time:?}");
+        Self::with(Kind::TooSlow, message, None)
     }
 
     /// Headers that go with a rejection's status: `Allow`, `Upgrade` and the like.
@@ -342,6 +429,14 @@ mod tests {
             "cannot listen on 127.0.0.1:1: disk on fire"
         );
         assert!(error.is_io());
+    }
+
+    #[test]
+    fn a_storage_gives_its_own_error() {
+        let full = std::io::Error::other("disk full");
+        let error = Error::storage("cannot commit", Some(full.into()));
+        assert!(error.is_storage() && !error.is_io());
+        assert_eq!(error.to_string(), "cannot commit: disk full");
     }
 
     #[test]

@@ -46,12 +46,18 @@ mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod guard;
 mod http;
 mod log;
+#[cfg(feature = "objects")]
+mod object;
 mod protocol;
 mod server;
 mod socket;
 mod spawn;
+#[cfg(feature = "objects")]
+#[cfg_attr(docsrs, doc(cfg(feature = "objects")))]
+pub mod storage;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
@@ -59,7 +65,13 @@ mod wire;
 mod worker;
 
 pub use cookie;
+#[cfg(not(feature = "objects"))]
+#[doc(hidden)]
+pub use wsworker_macros::durable_object_without_feature as durable_object;
 pub use wsworker_macros::worker;
+#[cfg(feature = "objects")]
+#[cfg_attr(docsrs, doc(cfg(feature = "objects")))]
+pub use wsworker_macros::{call, durable_object};
 
 #[cfg(feature = "client")]
 pub use crate::client::{Client, ClientBuilder, Redirect, fetch};
@@ -67,6 +79,12 @@ pub use crate::connection::{Slow, SocketEvent as Event, State};
 pub use crate::env::{Env, Secret};
 pub use crate::error::{Error, Result};
 pub use crate::http::{Body, Params, ReadBody, Request, RequestBuilder, Response, Router, Upgrade};
+#[cfg(feature = "objects")]
+#[cfg_attr(docsrs, doc(cfg(feature = "objects")))]
+pub use crate::object::{
+    AlarmInfo, DurableObject, ListOptions, Namespace, ObjectContext, ObjectId, ObjectStorage,
+    Sockets, Stub,
+};
 pub use crate::protocol::close::{CloseCode, CloseEvent};
 pub use crate::protocol::message::Message;
 #[cfg(feature = "tls")]
@@ -82,3 +100,8 @@ pub use crate::worker::Worker;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The program in the documentation of `#[durable_object]` compiles.
+#[cfg(all(doctest, feature = "objects"))]
+#[doc = include_str!("../../wsworker-macros/src/durable_object.md")]
+struct DurableObjectAttribute;

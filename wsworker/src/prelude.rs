@@ -2,5 +2,8 @@
 
 pub use crate::{
     Body, CloseCode, CloseEvent, Env, Error, Message, ReadBody, Request, Response, Result, Server,
-    WebSocket, Worker, worker,
+    WebSocket, Worker, durable_object, worker,
 };
+#[cfg(feature = "objects")]
+#[cfg_attr(docsrs, doc(cfg(feature = "objects")))]
+pub use crate::{DurableObject, ObjectContext, call};

@@ -5,6 +5,7 @@
 mod end;
 mod events;
 
+use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +29,37 @@ use crate::protocol::message::Message;
 /// What a callback sends is written when the callback has returned or waits,
 /// together with what else is to be sent: one system call for many messages.
 #[derive(Clone)]
-pub struct WebSocket(Arc<Handle>);
+pub struct WebSocket(Way);
+
+/// What is sent goes straight to the connection, or to whoever holds it for a while.
+#[derive(Clone)]
+enum Way {
+    Straight(Arc<Handle>),
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    Held(Arc<dyn Outlet>),
+}
+
+/// Holds what is sent on one socket until it may leave: an object does, until its
+/// event is committed.
+pub(crate) trait Outlet: Any + Send + Sync {
+    /// The connection's.
+    fn handle(&self) -> &Handle;
+
+    /// As `Handle::send`.
+    fn send(self: Arc<Self>, message: Message) -> Result<()>;
+
+    /// As `Handle::close`.
+    fn close(self: Arc<Self>, close: ClosePayload);
+
+    /// The connection's, with what is held.
+    fn state(&self) -> State;
+
+    /// Bytes that are held.
+    fn held(&self) -> usize;
+
+    /// An error if only what is held leaves no room: waiting would not help.
+    fn may_wait(&self) -> Result<()>;
+}
 
 /// Names a connection within this process, for as long as the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,7 +67,30 @@ pub struct SocketId(u64);
 
 impl WebSocket {
     pub(crate) fn new(handle: Arc<Handle>) -> Self {
-        Self(handle)
+        Self(Way::Straight(handle))
+    }
+
+    /// One whose messages are held.
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    pub(crate) fn held(outlet: Arc<dyn Outlet>) -> Self {
+        Self(Way::Held(outlet))
+    }
+
+    /// Who holds its messages.
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    pub(crate) fn outlet(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        match &self.0 {
+            Way::Straight(_) => None,
+            Way::Held(outlet) => Some(outlet.clone()),
+        }
+    }
+
+    #[inline]
+    fn handle(&self) -> &Handle {
+        match &self.0 {
+            Way::Straight(handle) => handle,
+            Way::Held(outlet) => outlet.handle(),
+        }
     }
 
     /// Sends a message. Never waits.
@@ -50,7 +104,10 @@ impl WebSocket {
     /// [`is_closed`](crate::Error::is_closed) once either side has closed.
     #[inline]
     pub fn send(&self, message: impl Into<Message>) -> Result<()> {
-        self.0.send(&message.into())
+        match &self.0 {
+            Way::Straight(handle) => handle.send(&message.into()),
+            Way::Held(outlet) => outlet.clone().send(message.into()),
+        }
     }
 
     /// Closes without a code: sends a Close and waits for the peer's, at most
@@ -60,7 +117,7 @@ impl WebSocket {
     /// no message is delivered any more, as in a browser. Closing twice is no
     /// error.
     pub fn close(&self) -> Result<()> {
-        self.0.close(&ClosePayload::empty());
+        self.close_with_payload(ClosePayload::empty());
         Ok(())
     }
 
@@ -82,7 +139,7 @@ impl WebSocket {
         C: TryInto<CloseCode>,
         Error: From<C::Error>,
     {
-        self.0.close(&ClosePayload::new(code.try_into()?, reason)?);
+        self.close_with_payload(ClosePayload::new(code.try_into()?, reason)?);
         Ok(())
     }
 
@@ -94,38 +151,63 @@ impl WebSocket {
     /// # Errors
     /// [`is_closed`](crate::Error::is_closed) once either side has closed.
     pub async fn ready(&self) -> Result<()> {
-        self.0.ready().await
+        if let Way::Held(outlet) = &self.0 {
+            outlet.may_wait()?;
+        }
+        self.handle().ready().await
     }
 
     /// Bytes that were sent and are not written yet, frame headers included.
     pub fn buffered(&self) -> usize {
-        self.0.buffered()
+        let held = match &self.0 {
+            Way::Straight(_) => 0,
+            Way::Held(outlet) => outlet.held(),
+        };
+        self.handle().buffered() + held
     }
 
     /// Open, closing or closed.
     pub fn state(&self) -> State {
-        self.0.state()
+        match &self.0 {
+            Way::Straight(handle) => handle.state(),
+            Way::Held(outlet) => outlet.state(),
+        }
     }
 
     /// The subprotocol agreed on in the opening handshake, if any.
     pub fn protocol(&self) -> Option<&str> {
-        self.0.protocol()
+        self.handle().protocol()
     }
 
     /// A name for this connection, unique in this process.
     pub fn id(&self) -> SocketId {
-        SocketId(self.0.id())
+        SocketId(self.handle().id())
     }
 
     /// The peer's address; behind a trusted proxy the one that it reports. None
     /// on a Unix socket.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.0.remote_addr()
+        self.handle().remote_addr()
     }
 
     /// The worker's surroundings.
     pub fn env(&self) -> &Env {
-        self.0.env()
+        self.handle().env()
+    }
+
+    #[inline]
+    fn send_message(&self, message: &Message) -> Result<()> {
+        match &self.0 {
+            Way::Straight(handle) => handle.send(message),
+            Way::Held(outlet) => outlet.clone().send(message.clone()),
+        }
+    }
+
+    fn close_with_payload(&self, payload: ClosePayload) {
+        match &self.0 {
+            Way::Straight(handle) => handle.close(&payload),
+            Way::Held(outlet) => outlet.clone().close(payload),
+        }
     }
 }
 
@@ -137,10 +219,10 @@ pub fn broadcast<'a>(
     message: impl Into<Message>,
 ) {
     let message = message.into();
-    for WebSocket(handle) in sockets {
-        let full = matches!(handle.send(&message), Err(error) if error.is_full());
-        if full && handle.slow() == Slow::Close {
-            handle.close(&ClosePayload::cut(CloseCode::TRY_AGAIN, "too slow"));
+    for ws in sockets {
+        let full = matches!(ws.send_message(&message), Err(error) if error.is_full());
+        if full && ws.handle().slow() == Slow::Close {
+            ws.close_with_payload(ClosePayload::cut(CloseCode::TRY_AGAIN, "too slow"));
         }
     }
 }
@@ -148,7 +230,7 @@ pub fn broadcast<'a>(
 /// The same connection?
 impl PartialEq for WebSocket {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        std::ptr::eq(self.handle(), other.handle())
     }
 }
 
@@ -157,7 +239,7 @@ impl Eq for WebSocket {}
 impl fmt::Debug for WebSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket")
-            .field("id", &self.0.id())
+            .field("id", &self.handle().id())
             .field("state", &self.state())
             .field("remote_addr", &self.remote_addr())
             .finish_non_exhaustive()

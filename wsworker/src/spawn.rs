@@ -2,7 +2,7 @@
 //! Does not keep track of tasks: nothing waits for them.
 
 use crate::error::Result;
-use crate::worker::log;
+use crate::guard::log;
 
 /// Runs a task beside the callbacks, for instance one that hears the events of a
 /// [`WebSocketPair`](crate::WebSocketPair)'s end.

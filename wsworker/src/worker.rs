@@ -4,22 +4,17 @@
 
 mod accept;
 
-use std::any::Any;
 use std::hash::{BuildHasher, RandomState};
-use std::ops::{Deref, DerefMut};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use http::StatusCode;
-use pin_project_lite::pin_project;
 
 use crate::connection::{Consumer, Event, Handle, Inbox, Opening, Role, Slow, Turned, Upgraded};
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::guard::{Kept, guarded, log, log_error};
 use crate::http::{Accepted, Body, Head, Request, Response};
 use crate::protocol::close::CloseEvent;
 use crate::protocol::message::Message;
@@ -173,6 +168,9 @@ pub struct Options {
     pub protocols: &'static [&'static str],
     /// Foreign origins that may connect.
     pub origins: &'static [&'static str],
+    /// Durable Objects.
+    #[cfg(feature = "objects")]
+    pub objects: &'static [crate::object::Registration],
 }
 
 impl Options {
@@ -185,6 +183,8 @@ impl Options {
         handshake_timeout: None,
         protocols: &[],
         origins: &[],
+        #[cfg(feature = "objects")]
+        objects: &[],
     };
 }
 
@@ -347,112 +347,5 @@ impl<W: Worker> Consumer for Callbacks<W> {
             Event::Close(close) => guarded(|| worker.on_close(ws, close)).await,
         };
         (self, result)
-    }
-}
-
-/// A request's worker. A panic of its drop ends here: whatever lets go of it has
-/// more to do, such as to write the last frame.
-struct Kept<W>(Option<Box<W>>);
-
-impl<W> Kept<W> {
-    fn new(worker: W) -> Self {
-        Self(Some(Box::new(worker)))
-    }
-}
-
-impl<W> Deref for Kept<W> {
-    type Target = W;
-
-    #[inline]
-    fn deref(&self) -> &W {
-        self.0.as_deref().expect(KEPT)
-    }
-}
-
-impl<W> DerefMut for Kept<W> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut W {
-        self.0.as_deref_mut().expect(KEPT)
-    }
-}
-
-impl<W> Drop for Kept<W> {
-    fn drop(&mut self) {
-        let worker = self.0.take();
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(worker))) {
-            log("a worker's drop failed", &panicked(&*panic));
-        }
-    }
-}
-
-const KEPT: &str = "it is there until the drop";
-
-/// Runs a worker's code; a panic becomes an error.
-fn guarded<C, F>(code: C) -> Caught<C, F>
-where
-    C: FnOnce() -> F,
-    F: Future,
-{
-    Caught::Called { code: Some(code) }
-}
-
-pin_project! {
-    /// A worker's code, which gives a future: a panic in either is an error.
-    #[project = CaughtProjected]
-    enum Caught<C, F> {
-        Called { code: Option<C> },
-        Running { #[pin] running: F },
-    }
-}
-
-impl<C, F> Future for Caught<C, F>
-where
-    C: FnOnce() -> F,
-    F: Future,
-{
-    type Output = Result<F::Output>;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // What the code broke is its own: nothing of ours is touched while it runs.
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            if let CaughtProjected::Called { code } = self.as_mut().project() {
-                let code = code.take().expect("not polled after a panic");
-                self.set(Caught::Running { running: code() });
-            }
-            match self.as_mut().project() {
-                CaughtProjected::Running { running } => running.poll(cx),
-                CaughtProjected::Called { .. } => unreachable!("it runs by now"),
-            }
-        }));
-        match polled {
-            Ok(polled) => polled.map(Ok),
-            Err(panic) => Poll::Ready(Err(panicked(&*panic))),
-        }
-    }
-}
-
-#[cold]
-fn panicked(panic: &(dyn Any + Send)) -> Error {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Error::panic(format!("panicked: {}", text.unwrap_or("no text")))
-}
-
-fn log_error(ws: &WebSocket, error: &Error) {
-    let id = ws.id();
-    if error.is_protocol() || error.is_io() {
-        tracing::debug!(%id, %error, "the connection failed");
-    } else {
-        log(&format!("a callback failed on connection {id}"), error);
-    }
-}
-
-/// A worker's own failures must not vanish because nobody set up a log.
-pub(crate) fn log(what: &str, error: &Error) {
-    if tracing::dispatcher::has_been_set() {
-        tracing::error!(%error, "{what}");
-    } else {
-        eprintln!("wsworker: {what}: {error}");
     }
 }

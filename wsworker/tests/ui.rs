@@ -6,4 +6,10 @@ fn ui() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/fail/*.rs");
     cases.pass("tests/ui/pass/*.rs");
+    if cfg!(feature = "objects") {
+        cases.compile_fail("tests/ui/objects/fail/*.rs");
+        cases.pass("tests/ui/objects/pass/*.rs");
+    } else {
+        cases.compile_fail("tests/ui/without_objects/*.rs");
+    }
 }

@@ -37,6 +37,9 @@ struct Args {
     /// wsworker's echo example [default: examples/echo beside this program].
     #[arg(long)]
     echo: Option<PathBuf>,
+    /// wsworker's proxy example [default: examples/proxy beside this program].
+    #[arg(long)]
+    proxy: Option<PathBuf>,
     /// The fastwebsockets peer [default: beside this program].
     #[arg(long)]
     fastwebsockets: Option<PathBuf>,
@@ -56,6 +59,8 @@ enum Name {
     Wsworker,
     Fastwebsockets,
     Bun,
+    /// The proxy example in front of the echo example; its own CPU time for each round trip.
+    Proxy,
 }
 
 fn main() -> Result<()> {
@@ -125,12 +130,14 @@ impl Args {
 
     fn recipes(&self) -> Result<Vec<Recipe>> {
         let path = |given: &Option<PathBuf>, name| given.clone().unwrap_or_else(|| beside(name));
+        let echo = || Recipe::wsworker("wsworker", &path(&self.echo, "examples/echo"));
         let mut recipes = Vec::new();
         for name in &self.servers {
             match name {
-                Name::Wsworker => {
-                    let program = path(&self.echo, "examples/echo");
-                    recipes.push(Recipe::wsworker("wsworker", &program)?);
+                Name::Wsworker => recipes.push(echo()?),
+                Name::Proxy => {
+                    let program = path(&self.proxy, "examples/proxy");
+                    recipes.push(Recipe::proxy("proxy", &program, echo()?)?);
                 }
                 Name::Fastwebsockets => {
                     let program = path(&self.fastwebsockets, "peer-fastwebsockets");
@@ -147,7 +154,7 @@ impl Args {
     fn sample(&self, row: Row, server: &Server, repetition: usize) -> Result<Sample> {
         let mut best: Option<Sample> = None;
         for _ in 0..self.tries {
-            let quiet = Quiet::watch(server.target().pid)?;
+            let quiet = Quiet::watch(server.pids())?;
             let (cpu_us, per_second) = row.measure(server.target(), self.seconds)?;
             let sample = Sample {
                 row: row.name,

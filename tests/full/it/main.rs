@@ -15,4 +15,5 @@ mod raw;
 #[path = "../../it/server.rs"]
 #[allow(dead_code, unused_imports, reason = "not all of it is used here")]
 mod server;
+mod storage;
 mod tls;

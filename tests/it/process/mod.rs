@@ -1,8 +1,10 @@
 //! The examples as processes: environment, signals, exit status.
 //! Does not test what a server in this process can show as well.
 
+mod chat;
 mod clicks;
 mod client;
+mod counter;
 mod guide;
 mod proxy;
 mod signals;

@@ -179,6 +179,8 @@ impl Inner {
                  or in the future that a runtime runs",
             ));
         }
+        #[cfg(feature = "objects")]
+        crate::object::settle_running().await?;
         if target.is_socket() || handshake::is_upgrade(request.headers()) {
             return upgrade::open(self, &target, request).await;
         }

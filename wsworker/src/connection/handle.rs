@@ -175,6 +175,26 @@ impl Handle {
         held.unwrap_or_else(|| self.queue_message(message))
     }
 
+    /// Would `send` find room, if so many bytes more waited already?
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    pub(crate) fn may_send(&self, held: usize) -> Result<()> {
+        let (waiting, limit) = (self.buffered() + held, self.max_buffered());
+        match waiting < limit {
+            true => Ok(()),
+            false => Err(Error::full(waiting, limit)),
+        }
+    }
+
+    /// Is there room once all is written but what is held?
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    pub(crate) fn may_hold(&self, held: usize) -> Result<()> {
+        let limit = self.max_buffered();
+        match held < limit {
+            true => Ok(()),
+            false => Err(Error::full(held, limit)),
+        }
+    }
+
     #[cold]
     fn queue_message(&self, message: &Message) -> Result<()> {
         let limit = self.max_buffered();

@@ -2,3 +2,7 @@
 
 #[doc = include_str!("coming_from_workers.md")]
 pub mod coming_from_workers {}
+
+#[cfg(feature = "objects")]
+#[doc = include_str!("durable_objects.md")]
+pub mod durable_objects {}

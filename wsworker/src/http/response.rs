@@ -21,7 +21,7 @@ use super::request::Head;
 use super::upgrade::{Accepted, Upgrade};
 use super::url;
 use crate::error::{Error, Result};
-use crate::socket::WebSocketEnd;
+use crate::socket::{WebSocketEnd, WebSocketPair};
 
 /// An HTTP response: what [`Worker::fetch`](crate::Worker::fetch) gives, and what
 /// another server answers. [`ReadBody`](crate::ReadBody) reads the body of one.
@@ -297,6 +297,25 @@ impl Response {
             }
         }
         Ok(response)
+    }
+
+    /// If it is a 101 whose WebSocket nobody has, gives it a pair's end: `listen`
+    /// gets the other one, with the request.
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    pub(crate) fn listened_to(
+        mut self,
+        listen: impl FnOnce(WebSocketEnd) -> Result<()>,
+    ) -> Result<Self> {
+        let Some(accepted) = self.accepted.as_mut().filter(|a| a.end.is_none()) else {
+            return Ok(self);
+        };
+        let (mut client, server) = WebSocketPair::new();
+        if let Some(protocol) = &accepted.protocol {
+            client.agree(protocol);
+        }
+        accepted.end = Some(client);
+        listen(server)?;
+        Ok(self)
     }
 
     pub(super) fn accepted(response: http::Response<Body>, accepted: Accepted) -> Self {

@@ -16,8 +16,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::conn::{Conn, deadline};
 use crate::error::{Error, Result};
+use crate::guard::log;
 use crate::http::Body;
-use crate::worker::log;
 
 /// A request's body as it comes. It may make the worker wait for so long, and
 /// again after each [`PROGRESS`] bytes; the time in which nobody asks for more

@@ -42,7 +42,31 @@ impl Settings {
                 return Err(Error::config(wrong.explain(&name, value, wanted)));
             }
         }
+        self.apply_data()?;
         self.apply_tls_files()
+    }
+
+    fn apply_data(&mut self) -> Result<()> {
+        let Some(data) = self.data.take() else {
+            return Ok(());
+        };
+        #[cfg(feature = "objects")]
+        if self.objects.storage.is_some() {
+            Err(Error::config(format!(
+                "WSWORKER_DATA is set to '{}', but this program keeps its objects' state \
+                 elsewhere: it calls Server::storage",
+                data.display()
+            )))
+        } else {
+            self.objects.data = Some(data);
+            Ok(())
+        }
+        #[cfg(not(feature = "objects"))]
+        Err(Error::config(format!(
+            "WSWORKER_DATA is set to '{}', but this program was built without Durable Objects: \
+             wsworker has them with the feature 'objects'",
+            data.display()
+        )))
     }
 
     /// TLS comes by two variables, of which one alone is a mistake.
@@ -175,6 +199,9 @@ const VARIABLES: &[Variable] = &[
             _ => Err(TOO_LARGE.into()),
         });
         put(&mut s.threads, threads)
+    }),
+    ("DATA", "a directory", |s, v| {
+        put(&mut s.data, Ok(Some(v.into())))
     }),
     ("TLS_CERT", "a path", |s, v| {
         put(&mut s.tls_cert, Ok(Some(v.into())))

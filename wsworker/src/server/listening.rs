@@ -18,6 +18,8 @@ use tokio::time::{sleep, timeout};
 use super::accept::Acceptor;
 use super::address::{Address, Listener};
 use super::limits::Counts;
+#[cfg(feature = "objects")]
+use super::objects::Living;
 use super::proxies::Proxies;
 use super::settings::Settings;
 use super::thread::{Site, Thread};
@@ -26,6 +28,8 @@ use super::tls::Shared;
 use crate::connection::{Hub, Limits};
 use crate::env::Env;
 use crate::error::{Error, Result};
+#[cfg(feature = "objects")]
+use crate::object::Objects;
 use crate::worker::Entry;
 
 /// A server that has its addresses and does not accept yet: made by
@@ -50,6 +54,8 @@ struct Control {
     asked: AtomicBool,
     /// Rung once, when the end was asked for.
     bell: Notify,
+    #[cfg(feature = "objects")]
+    objects: Option<Arc<Objects>>,
 }
 
 impl Listening {
@@ -84,9 +90,12 @@ impl Listening {
         );
         let (addresses, listeners) = bound.into_iter().unzip();
         let protocols = settings.protocols.into_iter().map(Into::into).collect();
+        let env = Env::from_process(settings.vars, settings.secrets);
+        #[cfg(feature = "objects")]
+        let objects = settings.objects.install(&env)?;
         let site = Arc::new(Site {
             entry,
-            env: Env::from_process(settings.vars, settings.secrets),
+            env,
             origins: settings.origins,
             proxies,
             counts: counts.clone(),
@@ -107,6 +116,8 @@ impl Listening {
                 counts,
                 asked: AtomicBool::new(false),
                 bell: Notify::new(),
+                #[cfg(feature = "objects")]
+                objects,
             })),
         })
     }
@@ -156,6 +167,10 @@ impl Listening {
         span.in_scope(|| tracing::info!(threads = threads.len(), "listening"));
 
         let mut serving = Serving::start(threads, self.drain_timeout, span);
+        #[cfg(feature = "objects")]
+        if let Some(objects) = &self.handle.0.objects {
+            serving.ending.objects = Some(Living::start(objects.clone()));
+        }
         for listener in self.listeners {
             let acceptor = Acceptor::new(listener, serving.ending.threads.clone());
             serving.accepting.spawn(acceptor.run());
@@ -206,6 +221,12 @@ impl ServerHandle {
     pub fn connections(&self) -> usize {
         self.0.counts.open()
     }
+
+    /// How many Durable Objects are in memory, awake or hibernating.
+    #[cfg(feature = "objects")]
+    pub fn objects(&self) -> usize {
+        self.0.objects.as_ref().map_or(0, |objects| objects.len())
+    }
 }
 
 impl fmt::Debug for ServerHandle {
@@ -251,6 +272,8 @@ impl Serving {
                 drain_timeout,
                 span,
                 drained: false,
+                #[cfg(feature = "objects")]
+                objects: None,
             },
         }
     }
@@ -277,6 +300,8 @@ struct Ending {
     drain_timeout: Duration,
     span: tracing::Span,
     drained: bool,
+    #[cfg(feature = "objects")]
+    objects: Option<Living>,
 }
 
 impl Ending {
@@ -299,6 +324,10 @@ impl Ending {
             // Theirs is to notice; not to take the time that is over.
             let _ = timeout(NOTICING, counts.empty()).await;
         }
+        #[cfg(feature = "objects")]
+        if let Some(objects) = &mut self.objects {
+            objects.end(self.drain_timeout.max(NOTICING)).await;
+        }
         self.drained = true;
         // What a handler that never returns keeps open still needs its deadlines.
         let beats = std::mem::take(&mut self.beats);
@@ -320,6 +349,8 @@ impl Ending {
             drain_timeout: self.drain_timeout,
             span: self.span.clone(),
             drained: false,
+            #[cfg(feature = "objects")]
+            objects: self.objects.take(),
         }
     }
 }

@@ -9,6 +9,8 @@ mod conn;
 mod environment;
 mod limits;
 mod listening;
+#[cfg(feature = "objects")]
+mod objects;
 mod proxies;
 mod run;
 mod settings;

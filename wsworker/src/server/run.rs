@@ -49,6 +49,7 @@ use crate::worker::{Entry, Worker};
 /// | `WSWORKER_TRUSTED_PROXIES` | none | [networks](Server::trusted_proxies), with commas |
 /// | `WSWORKER_MAX_HEADER_SIZE` | `16KiB` | a size |
 /// | `WSWORKER_MAX_BODY` | `1MiB` | a size |
+/// | `WSWORKER_DATA` | `wsworker-data` | the directory of Durable Objects' state; needs the feature `objects` |
 /// | `WSWORKER_TLS_CERT` | none | a certificate's file, in PEM; needs the feature `tls` |
 /// | `WSWORKER_TLS_KEY` | none | its key's file; one is not set without the other |
 ///

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::Address;
+#[cfg(feature = "objects")]
+use super::objects::Objects;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use crate::connection::Limits;
@@ -33,8 +35,13 @@ pub(super) struct Settings {
     /// `run` only: files for it.
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
+    /// `run` only: the directory of objects' state.
+    pub(super) data: Option<PathBuf>,
     /// `run` only; as many as there are cores if none.
     pub(super) threads: Option<usize>,
+    /// Durable Objects.
+    #[cfg(feature = "objects")]
+    pub(super) objects: Objects,
     /// Variables for `Env`.
     pub(super) vars: Vec<(String, String)>,
     /// Secrets for `Env`.
@@ -59,7 +66,10 @@ impl Default for Settings {
             tls: None,
             tls_cert: None,
             tls_key: None,
+            data: None,
             threads: None,
+            #[cfg(feature = "objects")]
+            objects: Objects::default(),
             vars: Vec::new(),
             secrets: Vec::new(),
         }
@@ -78,6 +88,8 @@ impl Settings {
         set(&mut settings.handshake_timeout, options.handshake_timeout);
         settings.protocols = strings(options.protocols);
         settings.origins.listed = strings(options.origins);
+        #[cfg(feature = "objects")]
+        settings.objects.classes.extend(options.objects);
         settings
     }
 

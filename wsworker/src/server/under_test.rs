@@ -36,12 +36,17 @@ impl Server {
     }
 }
 
-/// Without TLS, which a test's client has no authority for.
-fn plain(settings: Settings) -> Settings {
+/// Without TLS, which a test's client has no authority for, and with objects whose
+/// state is gone with the test, if nothing else is said.
+fn plain(mut settings: Settings) -> Settings {
+    #[cfg(feature = "objects")]
+    if settings.objects.data.is_none() {
+        let memory = || std::sync::Arc::new(crate::storage::MemoryStorage::new()) as _;
+        settings.objects.storage.get_or_insert_with(memory);
+    }
     #[cfg(feature = "tls")]
-    let settings = Settings {
-        tls: None,
-        ..settings
-    };
+    {
+        settings.tls = None;
+    }
     settings
 }

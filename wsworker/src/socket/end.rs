@@ -126,7 +126,16 @@ impl WebSocketEnd {
         self,
         make: impl FnOnce(&Arc<Handle>, Option<Opener>) -> C + Send + 'static,
     ) -> WebSocket {
-        WebSocket::new(self.0.accept(make))
+        WebSocket::new(self.accept_to(make))
+    }
+
+    /// As `accept_for`; gives the connection's handle.
+    #[track_caller]
+    pub(crate) fn accept_to<C: Consumer>(
+        self,
+        make: impl FnOnce(&Arc<Handle>, Option<Opener>) -> C + Send + 'static,
+    ) -> Arc<Handle> {
+        self.0.accept(make)
     }
 
     /// It is to be returned to a client, which gets this subprotocol.

@@ -60,7 +60,7 @@ impl WebSocketEvents {
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.mailbox.poll_next(&self.ws.0, cx)
+        self.mailbox.poll_next(self.ws.handle(), cx)
     }
 }
 
@@ -87,7 +87,7 @@ impl Drop for WebSocketEvents {
             false => CloseCode::GOING_AWAY,
         };
         // Nothing to a socket that is closed already.
-        self.ws.0.close(&ClosePayload::cut(code, ""));
+        self.ws.handle().close(&ClosePayload::cut(code, ""));
         self.mailbox.abandon();
     }
 }

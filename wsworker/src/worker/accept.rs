@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{Callbacks, Kept, Worker};
+use super::{Callbacks, Worker};
 use crate::connection::Opener;
+use crate::guard::Kept;
 use crate::http::Head;
 use crate::socket::{WebSocket, WebSocketEnd};
 

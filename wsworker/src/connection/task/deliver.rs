@@ -147,7 +147,7 @@ impl<C: Consumer> Connection<C> {
     }
 
     /// May the consumer be told the next message? One with a say is idle when asked.
-    #[inline]
+    #[inline(always)]
     pub(super) fn has_room(&self) -> bool {
         match &self.consumer {
             Listening::Idle(consumer) => consumer.has_room(&self.handle),

@@ -1,0 +1,79 @@
+//! Alarms: at their time, at least once, and tried again.
+
+use std::time::Duration;
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_comes_at_its_time_and_is_gone() {
+    let server = rooms().await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.patience(Duration::from_secs(100));
+    ws.send("alarm 30000").unwrap();
+    ws.quiet_for(Duration::from_millis(29_800)).await.unwrap();
+    assert_eq!(ws.text().await.unwrap(), "alarm 0 false");
+    ws.quiet_for(Duration::from_secs(60)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_that_is_deleted_does_not_come() {
+    let server = rooms().await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.send("alarm 1000").unwrap();
+    ws.send("no-alarm").unwrap();
+    ws.quiet_for(Duration::from_secs(5)).await.unwrap();
+    ws.send("alarm 1000").unwrap();
+    ws.send("alarm 3000").unwrap();
+    ws.quiet_for(Duration::from_millis(2500)).await.unwrap();
+    assert_eq!(ws.text().await.unwrap(), "alarm 0 false");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_may_set_the_next() {
+    let server = rooms().await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.patience(Duration::from_secs(100));
+    ws.send("number repeat 3").unwrap();
+    ws.send("alarm 10").unwrap();
+    for _ in 0..4 {
+        assert_eq!(ws.text().await.unwrap(), "alarm 0 false");
+    }
+    ws.quiet_for(Duration::from_secs(90)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_that_fails_is_undone_and_tried_again() {
+    let server = rooms().await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.patience(Duration::from_secs(100));
+    ws.send("number failing 3").unwrap();
+    ws.send("alarm 10").unwrap();
+    assert_eq!(ws.text().await.unwrap(), "alarm 3 false");
+    assert_eq!(ask(&mut ws, "get lost").await, "nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_that_always_fails_is_dropped_after_six_retries() {
+    let server = rooms().await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.send("number failing 100").unwrap();
+    ws.send("alarm 10").unwrap();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    ws.send("number failing 0").unwrap();
+    ws.quiet_for(Duration::from_secs(600)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn thousands_of_alarms_all_come() {
+    let server = rooms().await;
+    for n in 0..3000 {
+        get(&server, &format!("/{n}/alarm+{}", 1000 + n % 100)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    for n in 0..3000 {
+        assert_eq!(
+            get(&server, &format!("/{n}/get+alarms-text")).await,
+            "nothing"
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! Objects that nobody needs leave memory, and their sockets stay.
+
+use std::time::Duration;
+
+use super::storage::Scripted;
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_object_is_dropped_and_built_again() {
+    let server = rooms().await;
+    let mut ws = server.connect("/a?tags=red").await.unwrap();
+    ws.send("put k v").unwrap();
+    assert_eq!(ask(&mut ws, "heard").await, "2");
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(ask(&mut ws, "heard").await, "3");
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_eq!(ask(&mut ws, "heard").await, "1");
+    assert_eq!(ask(&mut ws, "get k").await, "v");
+    assert_eq!(ask(&mut ws, "attached").await, "red");
+    assert_eq!(ask(&mut ws, "tagged red yes").await, "yes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_is_not_dropped_while_something_is_under_way() {
+    let storage = Scripted::held();
+    let server = rooms_on(storage.clone()).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.patience(Duration::from_secs(60));
+    ws.send("incr").unwrap();
+    ws.quiet_for(Duration::from_secs(25)).await.unwrap();
+    storage.let_go(10);
+    assert_eq!(ws.text().await.unwrap(), "1");
+    assert_eq!(ask(&mut ws, "heard").await, "2");
+    ws.send("sleep 20000").unwrap();
+    assert_eq!(ask(&mut ws, "heard").await, "4");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_auto_response_wakes_nobody() {
+    let server = rooms().await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.send("auto").unwrap();
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(ask(&mut ws, "ping").await, "pong");
+    }
+    assert_eq!(ask(&mut ws, "heard").await, "1");
+    assert_eq!(ask(&mut ws, "ping").await, "pong");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_closes_while_its_object_is_away_is_told_of() {
+    let server = rooms().await;
+    let mut stays = server.connect("/a").await.unwrap();
+    let mut leaves = server.connect("/a").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    leaves.close().unwrap();
+    assert_eq!(leaves.closed().await.unwrap().code, 1005);
+    assert_eq!(stays.text().await.unwrap(), "left 1005 1");
+    assert_eq!(ask(&mut stays, "sockets").await, "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_eviction_never_meets_a_message() {
+    let server = rooms().await;
+    let mut ws = server.connect("/a").await.unwrap();
+    // Around the moment at which it would be dropped.
+    for n in 1..200u64 {
+        assert_eq!(ask(&mut ws, "incr").await, n.to_string());
+        tokio::time::sleep(Duration::from_millis(9900 + n)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_without_sockets_leaves_nothing_behind() {
+    let server = rooms().await;
+    for n in 0..100 {
+        get(&server, &format!("/{n}/incr")).await;
+    }
+    let mut ws = server.connect("/1").await.unwrap();
+    assert_eq!(server.handle().objects(), 100);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(server.handle().objects(), 1);
+    assert_eq!(ask(&mut ws, "incr").await, "2");
+    ws.close().unwrap();
+    ws.closed().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(server.handle().objects(), 0);
+}

@@ -1,0 +1,137 @@
+//! Events that fail, and commits that do: none of it happened.
+
+use std::time::Duration;
+
+use super::storage::Scripted;
+use super::*;
+
+/// What a socket hears of its own failure: the rebuilt object's `on_error`, then 1011.
+async fn fails(ws: &mut TestSocket, words: &str, why: &str) {
+    ws.send(words).unwrap();
+    let told = ws.text().await.unwrap();
+    assert!(told.starts_with("error after 0: "), "{told}");
+    assert!(told.contains(why), "{told}");
+    assert_eq!(ws.closed().await.unwrap().code, 1011);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_fails_leaves_nothing() {
+    for failing in ["put-all-fail k v", "put-panic k v", "put-abort k v"] {
+        let server = rooms().await;
+        let mut other = server.connect("/a").await.unwrap();
+        let mut ws = server.connect("/a?tags=x").await.unwrap();
+        other.send("put k before").unwrap();
+        assert_eq!(ask(&mut other, "heard").await, "2");
+        fails(&mut ws, failing, "as asked").await;
+        let told = other.text().await.unwrap();
+        assert!(told.starts_with("error after 0: "), "{told}");
+        assert_eq!(other.text().await.unwrap(), "left 1011 1");
+        assert_eq!(ask(&mut other, "get k").await, "before");
+        // The value is a new one.
+        assert_eq!(ask(&mut other, "heard").await, "2");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_event_fails_is_answered_500() {
+    let server = rooms().await;
+    let response = server.fetch("/a/put-all-fail+k+v").await.unwrap();
+    assert_eq!(response.status(), 500);
+    assert_eq!(get(&server, "/a/get+k").await, "nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_accepted_in_an_event_that_fails_never_was() {
+    let server = rooms().await;
+    let mut ws = server.connect("/a").await.unwrap();
+    let refused = server.connect("/a?tags=x,refused").await.unwrap_err();
+    assert!(refused.to_string().contains("500"), "{refused}");
+    assert_eq!(ask(&mut ws, "sockets").await, "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tags_and_attachments_are_what_they_were() {
+    let server = rooms().await;
+    let mut ws = server.connect("/a?tags=x").await.unwrap();
+    let mut other = server.connect("/a?tags=y").await.unwrap();
+    assert_eq!(ask(&mut ws, "attached").await, "x");
+    // Fails in the other's name, but changes nothing of this one.
+    fails(&mut other, "put-all-fail k v", "as asked").await;
+    assert!(ws.text().await.unwrap().starts_with("error"));
+    assert_eq!(ws.text().await.unwrap(), "left 1011 1");
+    ws.send("tagged never no").unwrap();
+    assert_eq!(ask(&mut ws, "attached").await, "x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_fails_undoes_all_that_built_on_it() {
+    let storage = Scripted::held();
+    let server = rooms_on(storage.clone()).await;
+    let mut reader = server.connect("/a").await.unwrap();
+    let mut ws = server.connect("/a").await.unwrap();
+    let mut later = server.connect("/a").await.unwrap();
+    ws.send("incr").unwrap();
+    ws.quiet_for(Duration::from_millis(50)).await.unwrap();
+    later.send("incr").unwrap();
+    later.quiet_for(Duration::from_millis(50)).await.unwrap();
+    storage.fail(true);
+    storage.let_go(1);
+    for ws in [&mut ws, &mut later] {
+        let mut told = ws.text().await.unwrap();
+        while told.starts_with("left") || told.starts_with("error") {
+            match ws.event().await.unwrap() {
+                wsworker::Event::Message(message) => {
+                    told = message.as_text().unwrap().to_owned();
+                }
+                wsworker::Event::Close(close) => {
+                    assert_eq!(close.code, 1011);
+                    told.clear();
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(told, "", "an answer that was undone");
+    }
+    storage.fail(false);
+    storage.let_go(100);
+    reader.send("get count").unwrap();
+    let mut told = reader.text().await.unwrap();
+    while told.starts_with("left") || told.starts_with("error") {
+        told = reader.text().await.unwrap();
+    }
+    assert_eq!(told, "nothing");
+    assert_eq!(get(&server, "/a/incr").await, "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_commit_fails_is_answered_500() {
+    let storage = Scripted::open();
+    let server = rooms_on(storage.clone()).await;
+    assert_eq!(get(&server, "/a/incr").await, "1");
+    storage.fail(true);
+    assert_eq!(server.fetch("/a/incr").await.unwrap().status(), 500);
+    storage.fail(false);
+    assert_eq!(get(&server, "/a/incr").await, "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_takes_too_long_is_undone() {
+    let server = rooms().await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.patience(Duration::from_secs(60));
+    fails(&mut ws, "sleep 31000", "longer than 30s").await;
+    assert_eq!(get(&server, "/a/incr").await, "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_cannot_be_built_fails_its_events_until_it_can() {
+    let storage = wsworker::storage::MemoryStorage::new();
+    let server = rooms_on(storage).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    // A value of another type than the one that `new` reads.
+    ws.send("put broken yes").unwrap();
+    ws.send("put-panic k v").unwrap();
+    assert_eq!(ws.closed().await.unwrap().code, 1011);
+    assert_eq!(server.fetch("/a/incr").await.unwrap().status(), 500);
+    assert_eq!(get(&server, "/b/incr").await, "1");
+}

@@ -1,0 +1,276 @@
+//! One object of a known type: its turn, its value, and how an event is run on it.
+//! Does not say what the events are; `jobs` does.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::{Sleep, sleep};
+
+use super::DurableObject;
+use super::alarm::{self, AlarmInfo};
+use super::class::ClassOf;
+use super::consumer::ObjectSocket;
+use super::context::ObjectContext;
+use super::core::{Core, Owner};
+use super::effects::Effects;
+use super::event::{Event, Running};
+use super::gate::{Gate, Settled};
+use super::jobs::{Job, OnAlarm, OnError};
+use super::member::Member;
+use crate::error::{Error, Result};
+use crate::guard::{Kept, guarded};
+use crate::protocol::close::{CloseCode, ClosePayload};
+use crate::socket::WebSocketEnd;
+use crate::storage::{Alarm, AlarmChange, Batch};
+
+/// An object, awake or not.
+pub(super) struct Cell<T> {
+    pub(super) core: Arc<Core>,
+    class: Arc<ClassOf<T>>,
+    /// One event at a time, in the order in which they came.
+    turn: Mutex<Value<T>>,
+}
+
+/// The object's value, while it is awake.
+struct Value<T>(Option<Kept<T>>);
+
+/// What an event gave, and when it is durable.
+pub(super) type Done<R> = (R, Settled);
+
+impl<T: DurableObject> Cell<T> {
+    pub(super) fn new(core: Core, class: Arc<ClassOf<T>>) -> Arc<Self> {
+        let cell = Arc::new(Self {
+            core: Arc::new(core),
+            class,
+            turn: Mutex::new(Value(None)),
+        });
+        let owner = Arc::downgrade(&cell);
+        cell.core.own(owner);
+        cell
+    }
+
+    /// Runs an event when it is its turn. `source`: the socket that it comes from;
+    /// `asked`: somebody waits for it to be durable.
+    ///
+    /// # Errors
+    /// It failed, and is undone.
+    pub(super) async fn event<J: Job<T>>(
+        &self,
+        source: Option<&Arc<Member>>,
+        asked: bool,
+        job: J,
+    ) -> Result<Done<J::Output>> {
+        let value = self.turn().await;
+        self.event_in(value, source, asked, job).await
+    }
+
+    /// Runs the event of an alarm, if it still is the object's.
+    pub(super) async fn alarm(&self, alarm: Alarm) -> Result<Option<Settled>> {
+        let value = self.turn().await;
+        if alarm::of(&self.core).await? != Some(alarm) {
+            return Ok(None);
+        }
+        let retries = alarm.retries;
+        let job = OnAlarm(AlarmInfo { retries });
+        let ((), settled) = self.event_in(value, None, true, job).await?;
+        Ok(Some(settled))
+    }
+
+    async fn event_in<J: Job<T>>(
+        &self,
+        mut value: MutexGuard<'_, Value<T>>,
+        source: Option<&Arc<Member>>,
+        asked: bool,
+        job: J,
+    ) -> Result<Done<J::Output>> {
+        if self.core.gate.is_crowded() {
+            self.core.gate.settle().await;
+            self.undo_failed(&mut value);
+        }
+        let mut event = Event::of(&self.core, source);
+        job.prepare(&mut event.batch);
+        let code = guarded(|| self.run(&mut value, job));
+        let running = Running::new(event, Timed::new(code, self.class.options.event_timeout));
+        let (ran, event) = running.await;
+        self.touch();
+        let Event {
+            batch,
+            effects,
+            aborted,
+            ..
+        } = *event;
+        let failure = match (ran.flatten().flatten(), aborted) {
+            (Ok(output), None) => match Gate::enter(&self.core, batch, effects, asked) {
+                Ok(settled) => return Ok((output, settled)),
+                Err(effects) => {
+                    let failed = || Error::undone("a commit that it builds on failed");
+                    effects.undo(&self.core, failed);
+                    failed()
+                }
+            },
+            (Err(error), _) | (Ok(_), Some(error)) => {
+                effects.undo(&self.core, || Error::undone("its event failed"));
+                error
+            }
+        };
+        // What came before is settled first, so that the next value sees it.
+        self.core.gate.settle().await;
+        self.undo_failed(&mut value);
+        value.0 = None;
+        Err(failure)
+    }
+
+    async fn run<J: Job<T>>(&self, value: &mut Value<T>, job: J) -> Result<J::Output> {
+        let object = match &mut value.0 {
+            Some(object) => object,
+            none => {
+                let context = ObjectContext::of(&self.core);
+                let object = T::new(context, self.class.env()?).await?;
+                none.insert(Kept::new(object))
+            }
+        };
+        job.run(object).await
+    }
+
+    /// The turn, with a value that has seen nothing that was undone.
+    async fn turn(&self) -> MutexGuard<'_, Value<T>> {
+        let mut value = self.turn.lock().await;
+        self.undo_failed(&mut value);
+        if self.core.take_spoiled() {
+            value.0 = None;
+        }
+        value
+    }
+
+    /// Changes the alarm, if it still is what it was, without the object's code.
+    pub(super) async fn change_alarm(&self, was: Alarm, change: AlarmChange) -> Result<()> {
+        let value = self.turn().await;
+        if alarm::of(&self.core).await? != Some(was) {
+            return Ok(());
+        }
+        let batch = Batch {
+            alarm: Some(change),
+            ..Batch::default()
+        };
+        let entered = Gate::enter(&self.core, batch, Effects::default(), true);
+        drop(value);
+        match entered {
+            Ok(settled) => settled.wait().await,
+            Err(_) => Err(Error::undone("a commit that it builds on failed")),
+        }
+    }
+
+    /// Undoes what built on a commit that failed, and tells its sockets.
+    fn undo_failed(&self, value: &mut Value<T>) {
+        if !self.core.gate.has_failed() {
+            return;
+        }
+        value.0 = None;
+        self.core.cache().forget();
+        let (events, why) = self.core.gate.take_failed();
+        let mut told: Vec<Arc<Member>> = Vec::new();
+        for effects in events {
+            let member = effects.undo(&self.core, || Error::commit(&why));
+            let new = |m: &Arc<Member>| !m.is_gone() && !told.iter().any(|t| Arc::ptr_eq(t, m));
+            told.extend(member.filter(new));
+        }
+        for member in told {
+            let cell = self.class.cell(self.core.key.id);
+            let error = Error::commit(&why);
+            tokio::spawn(async move { cell.fail(&member, error).await });
+        }
+    }
+
+    /// A socket whose event was undone after it had ended well.
+    async fn fail(&self, member: &Arc<Member>, error: Error) {
+        let ws = member.websocket();
+        let told = self.event(None, false, OnError(&ws, &error)).await;
+        if let Err(error) = told {
+            tracing::error!(object = %self.core.key, %error, "on_error failed");
+        }
+        member.close_now(&ClosePayload::cut(CloseCode::INTERNAL_ERROR, ""));
+    }
+
+    /// An event has ended: from now on it may be idle.
+    fn touch(&self) {
+        let shared = &self.core.shared;
+        self.core.used.store(shared.now(), Ordering::Relaxed);
+        if !self.core.listed.swap(true, Ordering::AcqRel) {
+            shared.look_later(&self.core, self.class.options.hibernate_after);
+        }
+    }
+}
+
+impl<T: DurableObject> Owner for Cell<T> {
+    fn recover(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            drop(self.turn().await);
+        })
+    }
+
+    fn accept(self: Arc<Self>, end: WebSocketEnd, member: &Arc<Member>) {
+        // Made at once: dropped without a connection, it takes the member out.
+        let socket = ObjectSocket::new(self, member.clone());
+        let handle = end.accept_to(|handle, opener| socket.begin(handle, opener));
+        member.bind(handle);
+    }
+
+    fn hibernate_after(&self) -> Duration {
+        self.class.options.hibernate_after
+    }
+
+    fn hibernate(self: Arc<Self>) -> bool {
+        let Ok(mut value) = self.turn.try_lock() else {
+            return true;
+        };
+        if !self.core.is_quiet() {
+            return true;
+        }
+        // In the turn: nobody else looks.
+        value.0 = None;
+        self.core.cache().forget();
+        drop(value);
+        if !self.core.has_members() {
+            let class = self.class.clone();
+            class.forget(self);
+        }
+        false
+    }
+}
+
+pin_project! {
+    /// Code with a deadline. The timer is made only for code that waits.
+    struct Timed<F> {
+        #[pin]
+        code: F,
+        time: Duration,
+        timer: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+impl<F> Timed<F> {
+    fn new(code: F, time: Duration) -> Self {
+        let timer = None;
+        Self { code, time, timer }
+    }
+}
+
+impl<F: Future> Future for Timed<F> {
+    type Output = Result<F::Output>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.code.poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        let time = *this.time;
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(time)));
+        timer.as_mut().poll(cx).map(|()| Err(Error::too_slow(time)))
+    }
+}

@@ -1,0 +1,107 @@
+//! What a connection's events are to an object: each an event of its own, in its turn.
+//! Does not run them; `cell` does.
+
+use std::sync::Arc;
+
+use super::DurableObject;
+use super::cell::Cell;
+use super::jobs::{OnClose, OnError, OnMessage, OnOpen};
+use super::member::Member;
+use crate::connection::{Consumer, Event, Handle, Inbox, Opener, Turned};
+use crate::error::Result;
+use crate::http::{Body, Head, Request};
+use crate::protocol::message::Message;
+
+/// The consumer of an object's socket.
+pub(super) struct ObjectSocket<T: DurableObject> {
+    cell: Arc<Cell<T>>,
+    member: Arc<Member>,
+    /// Until `on_open` has it.
+    opener: Option<Opener>,
+}
+
+impl<T: DurableObject> ObjectSocket<T> {
+    pub(super) fn new(cell: Arc<Cell<T>>, member: Arc<Member>) -> Self {
+        Self {
+            cell,
+            member,
+            opener: None,
+        }
+    }
+
+    /// The connection is there.
+    pub(super) fn begin(mut self, handle: &Arc<Handle>, opener: Option<Opener>) -> Self {
+        self.member.bind(handle.clone());
+        self.opener = opener;
+        self
+    }
+
+    async fn message(&self, message: Message) -> Result<()> {
+        if let Some(pair) = self.member.core.auto_response(&message) {
+            self.member.auto_respond(&pair.1);
+            return Ok(());
+        }
+        let ws = self.member.websocket();
+        let job = OnMessage(&ws, message);
+        self.cell
+            .event(Some(&self.member), false, job)
+            .await
+            .map(drop)
+    }
+
+    async fn other(&mut self, event: Event) -> Result<()> {
+        let (member, ws) = (&self.member, self.member.websocket());
+        if let Event::Close(_) = event {
+            // Out of every list before anything is said about it.
+            self.cell.core.remove_member(member);
+        }
+        if member.is_gone() {
+            return Ok(());
+        }
+        match event {
+            Event::Open => {
+                let request = Request::of(head(self.opener.take()), Body::empty());
+                let job = OnOpen(&ws, &request);
+                self.cell.event(Some(member), false, job).await.map(drop)
+            }
+            Event::Error(error) => {
+                let job = OnError(&ws, &error);
+                self.cell.event(None, false, job).await.map(drop)
+            }
+            Event::Close(close) => {
+                member.set_gone();
+                let job = OnClose(&ws, close);
+                self.cell.event(None, false, job).await.map(drop)
+            }
+        }
+    }
+}
+
+impl<T: DurableObject> Consumer for ObjectSocket<T> {
+    async fn messages(self, mut inbox: Inbox) -> Turned<Self> {
+        while let Some(message) = inbox.next().await {
+            if let Err(error) = self.message(message).await {
+                return (self, Err(error));
+            }
+        }
+        (self, Ok(()))
+    }
+
+    async fn event(mut self, event: Event) -> Turned<Self> {
+        let result = self.other(event).await;
+        (self, result)
+    }
+}
+
+/// The connection is gone, perhaps without a word.
+impl<T: DurableObject> Drop for ObjectSocket<T> {
+    fn drop(&mut self) {
+        self.member.set_gone();
+        self.cell.core.remove_member(&self.member);
+    }
+}
+
+fn head(opener: Option<Opener>) -> Arc<Head> {
+    let known = opener.and_then(|opener| opener.downcast::<Head>().ok());
+    known.unwrap_or_else(|| Arc::new(Head::bare()))
+}

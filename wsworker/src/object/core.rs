@@ -1,0 +1,339 @@
+//! What stays of an object while its value is not there: its sockets, what is not
+//! durable yet, what it has read.
+//! Does not know the object's type or its code; `cell` does.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::effects::{After, Effects};
+use super::event::Event;
+use super::gate::{self, Found, Gate};
+use super::member::{Change, Member, Selection};
+use super::objects::Shared;
+use crate::error::{Error, Result};
+use crate::guard::{guarded, log};
+use crate::protocol::close::{CloseCode, ClosePayload};
+use crate::protocol::message::Message;
+use crate::socket::WebSocketEnd;
+use crate::storage::{Batch, Key, ObjectKey};
+
+/// One object, awake or not.
+pub(super) struct Core {
+    pub(super) key: ObjectKey,
+    pub(super) shared: Arc<Shared>,
+    pub(super) gate: Gate,
+    cache: Mutex<Cache>,
+    members: Mutex<Arc<Vec<Arc<Member>>>>,
+    /// A message that is answered without the object, and the answer.
+    auto_response: Mutex<Option<Arc<(Message, Message)>>>,
+    responds: AtomicBool,
+    /// Work of `wait_until`.
+    background: AtomicUsize,
+    /// Calls that wait for their turn.
+    calls: AtomicUsize,
+    /// When its last event ended: milliseconds of the deployment's clock.
+    pub(super) used: AtomicU64,
+    /// It waits to be looked at by whoever lets objects hibernate.
+    pub(super) listed: AtomicBool,
+    /// Its value has seen an event that was undone.
+    spoiled: AtomicBool,
+    owner: OnceLock<Weak<dyn Owner>>,
+}
+
+/// Has the object's value.
+pub(super) trait Owner: Send + Sync {
+    /// Takes the turn and undoes what a failed commit leaves.
+    fn recover(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    /// Gives the socket its consumer, and the member its handle.
+    fn accept(self: Arc<Self>, end: WebSocketEnd, member: &Arc<Member>);
+
+    fn hibernate_after(&self) -> Duration;
+
+    /// Drops the value if nothing needs it, or everything if nothing is left.
+    /// Gives whether it is to be asked again.
+    fn hibernate(self: Arc<Self>) -> bool;
+}
+
+/// Values that are durable, as they were read or written last.
+#[derive(Default)]
+pub(super) struct Cache {
+    values: HashMap<Key, Option<Bytes>>,
+    bytes: usize,
+}
+
+/// A call's place in the mailbox.
+pub(super) struct Place(Arc<Core>);
+
+impl Core {
+    pub(super) fn new(key: ObjectKey, shared: Arc<Shared>) -> Self {
+        Self {
+            key,
+            shared,
+            gate: Gate::default(),
+            cache: Mutex::default(),
+            members: Mutex::default(),
+            auto_response: Mutex::default(),
+            responds: AtomicBool::new(false),
+            background: AtomicUsize::new(0),
+            calls: AtomicUsize::new(0),
+            used: AtomicU64::new(0),
+            listed: AtomicBool::new(false),
+            spoiled: AtomicBool::new(false),
+            owner: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn own(&self, owner: Weak<dyn Owner>) {
+        let twice = self.owner.set(owner).is_err();
+        debug_assert!(!twice, "an object has one owner");
+    }
+
+    pub(super) fn owner(&self) -> Option<Arc<dyn Owner>> {
+        self.owner.get()?.upgrade()
+    }
+
+    pub(super) async fn recover(&self) {
+        if let Some(owner) = self.owner() {
+            owner.recover().await;
+        }
+    }
+
+    /// Its value is to be built anew.
+    pub(super) fn spoil(&self) {
+        self.spoiled.store(true, Ordering::Release);
+    }
+
+    pub(super) fn take_spoiled(&self) -> bool {
+        self.spoiled.load(Ordering::Acquire) && self.spoiled.swap(false, Ordering::AcqRel)
+    }
+
+    // Calls.
+
+    /// A place for a call that waits for its turn.
+    ///
+    /// # Errors
+    /// Too many wait.
+    pub(super) fn admit(self: &Arc<Self>) -> Result<Place> {
+        let before = self.calls.fetch_add(1, Ordering::AcqRel);
+        let place = Place(self.clone());
+        match before < MAX_CALLS {
+            true => Ok(place),
+            false => Err(Error::overloaded(&self.key, MAX_CALLS)),
+        }
+    }
+
+    // Keys and values.
+
+    /// What is known of a key without asking the storage.
+    pub(super) fn find(&self, key: &Key) -> Found {
+        let written = Event::current(self, |event| {
+            event.map_or(Found::Unknown, |event| gate::find(&event.batch, key))
+        });
+        written
+            .or_else(|| self.gate.find(key))
+            .or_else(|| match self.cache().values.get(key) {
+                Some(value) => Found::Value(value.clone()),
+                None => Found::Unknown,
+            })
+    }
+
+    /// All that is written and not durable.
+    pub(super) fn unsettled(&self) -> Batch {
+        let mut pending = self.gate.pending();
+        let own = Event::current(self, |event| event.map(|event| event.batch.clone()));
+        pending.merge(own.unwrap_or_default());
+        pending
+    }
+
+    pub(super) fn cache(&self) -> MutexGuard<'_, Cache> {
+        lock(&self.cache)
+    }
+
+    // Sockets.
+
+    pub(super) fn members(&self) -> Arc<Vec<Arc<Member>>> {
+        lock(&self.members).clone()
+    }
+
+    pub(super) fn select(&self) -> Selection {
+        Selection::of(self.members())
+    }
+
+    /// Takes a socket into the running event.
+    ///
+    /// # Errors
+    /// There are too many; it is called outside any event.
+    pub(super) fn accept(
+        self: &Arc<Self>,
+        end: WebSocketEnd,
+        tags: Box<[Arc<str>]>,
+    ) -> Result<Arc<Member>> {
+        let owner = self
+            .owner()
+            .ok_or_else(|| Error::undone("the object has ended"))?;
+        let members = self.members().len();
+        if members >= MAX_SOCKETS {
+            let message = format!("object {} has {members} sockets, the limit", self.key);
+            return Err(Error::rejected(StatusCode::SERVICE_UNAVAILABLE, message));
+        }
+        let member = Member::new(self, tags);
+        Event::inside(self, |event| {
+            event.effects.changed(member.clone(), Change::Accepted);
+            Ok(())
+        })?;
+        owner.accept(end, &member);
+        self.add_member(member.clone());
+        Ok(member)
+    }
+
+    fn add_member(&self, member: Arc<Member>) {
+        let mut members = lock(&self.members);
+        member.at.store(members.len(), Ordering::Relaxed);
+        Arc::make_mut(&mut members).push(member);
+    }
+
+    /// Gives whether it was there.
+    pub(super) fn remove_member(&self, member: &Member) -> bool {
+        let mut members = lock(&self.members);
+        let at = member.at.swap(usize::MAX, Ordering::Relaxed);
+        if at == usize::MAX {
+            return false;
+        }
+        let members = Arc::make_mut(&mut members);
+        members.swap_remove(at);
+        if let Some(moved) = members.get(at) {
+            moved.at.store(at, Ordering::Relaxed);
+        }
+        true
+    }
+
+    pub(super) fn has_members(&self) -> bool {
+        !lock(&self.members).is_empty()
+    }
+
+    /// A change that never happened.
+    pub(super) fn take_back(&self, member: &Arc<Member>, change: Change) {
+        match change {
+            Change::Accepted => {
+                member.set_gone();
+                self.remove_member(member);
+                member.close_now(&ClosePayload::cut(CloseCode::INTERNAL_ERROR, ""));
+            }
+            Change::Tags(before) => drop(member.set_tags(before)),
+            Change::Attachment(before) => drop(member.set_attachment(before)),
+        }
+    }
+
+    pub(super) fn set_auto_response(&self, pair: Option<(Message, Message)>) {
+        self.responds.store(pair.is_some(), Ordering::Release);
+        *lock(&self.auto_response) = pair.map(Arc::new);
+    }
+
+    /// The answer to a message that the object need not hear.
+    #[inline]
+    pub(super) fn auto_response(&self, message: &Message) -> Option<Arc<(Message, Message)>> {
+        if !self.responds.load(Ordering::Acquire) {
+            return None;
+        }
+        let pair = lock(&self.auto_response).clone()?;
+        (pair.0 == *message).then_some(pair)
+    }
+
+    // Work besides events.
+
+    /// Sends outside any event: behind what is pending.
+    pub(super) fn outside(
+        self: &Arc<Self>,
+        send: impl FnOnce(&mut Effects) -> Result<()>,
+    ) -> Result<()> {
+        let mut effects = Effects::default();
+        send(&mut effects)?;
+        if let Err(effects) = Gate::enter(self, Batch::default(), effects, false) {
+            effects.undo(self, || Error::undone("a commit failed"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn start(self: &Arc<Self>, after: After) {
+        let core = self.clone();
+        if after.counts {
+            core.background.fetch_add(1, Ordering::AcqRel);
+        }
+        tokio::spawn(async move {
+            let ended = guarded(|| after.work).await.flatten();
+            if after.counts {
+                core.background.fetch_sub(1, Ordering::AcqRel);
+            }
+            if let Err(error) = ended {
+                log(&format!("background work of {} failed", core.key), &error);
+            }
+        });
+    }
+
+    /// Is nothing under way but, perhaps, an event?
+    pub(super) fn is_quiet(&self) -> bool {
+        self.gate.is_settled()
+            && !self.gate.has_failed()
+            && self.background.load(Ordering::Acquire) == 0
+            && self.calls.load(Ordering::Acquire) == 0
+    }
+}
+
+impl Cache {
+    /// A batch that is durable now.
+    pub(super) fn keep(&mut self, batch: Batch) {
+        if batch.clear {
+            self.forget();
+        }
+        for (key, value) in batch.writes {
+            self.insert(key, value);
+        }
+    }
+
+    pub(super) fn insert(&mut self, key: Key, value: Option<Bytes>) {
+        let cost = |key: &Key, value: &Option<Bytes>| {
+            key.len() + value.as_ref().map_or(0, Bytes::len) + CACHE_ENTRY
+        };
+        let added = cost(&key, &value);
+        if self.bytes + added > MAX_CACHE {
+            self.forget();
+        }
+        if added > MAX_CACHE {
+            return;
+        }
+        self.bytes += added;
+        if let Some(before) = self.values.insert(key.clone(), value) {
+            self.bytes -= cost(&key, &before);
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Calls that may wait for one object.
+const MAX_CALLS: usize = 1024;
+/// Sockets of one object.
+const MAX_SOCKETS: usize = 32_768;
+/// Bytes of keys and values that an awake object keeps of what it read and wrote.
+const MAX_CACHE: usize = 256 << 10;
+/// What an entry costs besides.
+const CACHE_ENTRY: usize = 96;

@@ -1,0 +1,133 @@
+//! The event that runs: what it has written and done so far, to be found by whatever
+//! it calls on its thread.
+//! Does not run anybody's code; `cell` does.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::core::Core;
+use super::effects::Effects;
+use super::member::Member;
+use crate::error::{Error, Result};
+use crate::storage::Batch;
+
+/// An event of one object.
+pub(super) struct Event {
+    pub(super) core: Arc<Core>,
+    pub(super) batch: Batch,
+    pub(super) effects: Effects,
+    /// It is to fail, whatever its handler returns.
+    pub(super) aborted: Option<Error>,
+}
+
+impl Event {
+    pub(super) fn of(core: &Arc<Core>, source: Option<&Arc<Member>>) -> Box<Self> {
+        Box::new(Self {
+            core: core.clone(),
+            batch: Batch::default(),
+            effects: Effects::of(source),
+            aborted: None,
+        })
+    }
+
+    /// The event of this object that runs on this thread.
+    #[inline]
+    pub(super) fn current<R>(core: &Core, look: impl FnOnce(Option<&mut Self>) -> R) -> R {
+        CURRENT.with_borrow_mut(|current| {
+            let own = current.as_deref_mut();
+            look(own.filter(|event| std::ptr::eq(&*event.core, core)))
+        })
+    }
+
+    /// What leaves this process in the middle of an event first waits for the commits
+    /// of the object's earlier events.
+    ///
+    /// # Errors
+    /// One of them failed.
+    pub(super) async fn settle(core: &Core) -> Result<()> {
+        core.gate.settle().await;
+        match core.gate.has_failed() {
+            false => Ok(()),
+            true => Err(Error::undone("a commit that it builds on failed")),
+        }
+    }
+
+    /// The object whose event runs on this thread.
+    pub(super) fn running() -> Option<Arc<Core>> {
+        CURRENT.with_borrow(|current| current.as_ref().map(|event| event.core.clone()))
+    }
+
+    /// As `current`, where there has to be one.
+    pub(super) fn inside<R>(core: &Core, change: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        Self::current(core, |event| match event {
+            Some(event) => change(event),
+            None => Err(Error::new(OUTSIDE)),
+        })
+    }
+}
+
+/// In an object's event: waits until what its earlier events did is durable.
+///
+/// # Errors
+/// It never will be.
+#[cfg(feature = "client")]
+pub(crate) async fn settle_running() -> Result<()> {
+    match Event::running() {
+        Some(core) => Event::settle(&core).await,
+        None => Ok(()),
+    }
+}
+
+pin_project! {
+    /// An event with the code that it runs. Dropped before its end, it is undone.
+    pub(super) struct Running<F> {
+        event: Unfinished,
+        #[pin]
+        code: F,
+    }
+}
+
+struct Unfinished(Option<Box<Event>>);
+
+impl<F: Future> Running<F> {
+    pub(super) fn new(event: Box<Event>, code: F) -> Self {
+        let event = Unfinished(Some(event));
+        Self { event, code }
+    }
+}
+
+impl<F: Future> Future for Running<F> {
+    type Output = (F::Output, Box<Event>);
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let event = this.event.0.take();
+        let outer = CURRENT.replace(event);
+        let polled = this.code.poll(cx);
+        this.event.0 = CURRENT.replace(outer);
+        let output = ready!(polled);
+        let event = this.event.0.take().expect("not polled after its end");
+        Poll::Ready((output, event))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(event) = self.0.take() {
+            let Event { core, effects, .. } = *event;
+            effects.undo(&core, || Error::undone("its event was cancelled"));
+            core.spoil();
+        }
+    }
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Box<Event>>> = const { RefCell::new(None) };
+}
+
+const OUTSIDE: &str = "an object's state can be changed only inside one of its events";

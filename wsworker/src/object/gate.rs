@@ -1,0 +1,262 @@
+//! The order in which events of one object become durable, and then visible: one
+//! commit at a time, everything that came meanwhile in the next.
+//! Does not run events; it gets what they have done.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, oneshot};
+
+use super::core::Core;
+use super::effects::Effects;
+use crate::error::{Error, Result};
+use crate::storage::{Batch, Key};
+
+/// What an object's events have done and is not durable.
+#[derive(Default)]
+pub(super) struct Gate {
+    state: Mutex<State>,
+    /// A commit failed, and what built on it is not undone yet.
+    failed: AtomicBool,
+    /// Rung when nothing is pending any more, or a commit failed.
+    settled: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    in_flight: Option<Group>,
+    next: Option<Group>,
+    /// Why the commit failed.
+    failure: Option<String>,
+}
+
+/// What becomes durable together.
+#[derive(Default)]
+struct Group {
+    batch: Batch,
+    effects: Vec<Effects>,
+    bytes: usize,
+}
+
+/// When what an event did is durable.
+#[must_use]
+pub(super) enum Settled {
+    Now,
+    Later(oneshot::Receiver<Result<()>>),
+}
+
+/// What a read finds before it asks the storage.
+pub(super) enum Found {
+    /// The value that is to be, or that there is none.
+    Value(Option<Bytes>),
+    Unknown,
+}
+
+impl Found {
+    pub(super) fn or_else(self, look: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::Value(_) => self,
+            Self::Unknown => look(),
+        }
+    }
+}
+
+impl Settled {
+    pub(super) async fn wait(self) -> Result<()> {
+        match self {
+            Self::Now => Ok(()),
+            Self::Later(done) => done.await.unwrap_or_else(|_| Err(Error::undone(ABANDONED))),
+        }
+    }
+}
+
+impl Gate {
+    /// An event has ended well. `asked`: somebody waits for it.
+    ///
+    /// # Errors
+    /// A commit that it builds on has failed; it is to be undone.
+    pub(super) fn enter(
+        core: &Arc<Core>,
+        batch: Batch,
+        mut effects: Effects,
+        asked: bool,
+    ) -> Result<Settled, Effects> {
+        let gate = &core.gate;
+        let mut state = gate.state();
+        if gate.has_failed() {
+            return Err(effects);
+        }
+        let writes = !batch.is_empty();
+        if !writes && state.in_flight.is_none() {
+            drop(state);
+            effects.release(core);
+            return Ok(Settled::Now);
+        }
+        let settled = match asked {
+            true => {
+                let (done, later) = oneshot::channel();
+                effects.done = Some(done);
+                Settled::Later(later)
+            }
+            false => Settled::Now,
+        };
+        let idle = state.in_flight.is_none();
+        let group = match writes {
+            true => state.next.get_or_insert_default(),
+            false => state.latest(),
+        };
+        group.batch.merge(batch);
+        group.bytes += effects.bytes();
+        group.effects.push(effects);
+        if idle {
+            // Marked at once, so that nobody else starts one.
+            state.in_flight = state.next.take();
+            drop(state);
+            tokio::spawn(Self::commit(core.clone()));
+        }
+        Ok(settled)
+    }
+
+    /// Commits what is in flight, then what came meanwhile, until nothing is left.
+    async fn commit(core: Arc<Core>) {
+        let _busy = core.shared.busy();
+        loop {
+            let batch = core.gate.batch_in_flight();
+            let alarm = batch.alarm.is_some();
+            let committed = core.shared.storage.commit(&core.key, batch).await;
+            if alarm {
+                core.shared.alarms.notify_one();
+            }
+            if let Err(error) = committed {
+                core.gate.fail(&error);
+                return core.recover().await;
+            }
+            if !Self::committed(&core) {
+                return;
+            }
+        }
+    }
+
+    /// Lets out what is durable; gives whether there is more to commit.
+    fn committed(core: &Arc<Core>) -> bool {
+        let mut state = core.gate.state();
+        let group = state.in_flight.take().expect(IN_FLIGHT);
+        core.cache().keep(group.batch);
+        state.in_flight = state.next.take();
+        let more = state.in_flight.is_some();
+        // Under the lock: an event that writes nothing must not overtake these.
+        for effects in group.effects {
+            effects.release(core);
+        }
+        drop(state);
+        if !more {
+            core.gate.settled.notify_waiters();
+        }
+        more
+    }
+
+    fn fail(&self, error: &Error) {
+        let mut state = self.state();
+        state.failure = Some(error.to_string());
+        self.failed.store(true, Ordering::Release);
+        drop(state);
+        self.settled.notify_waiters();
+    }
+
+    fn batch_in_flight(&self) -> Batch {
+        let state = self.state();
+        state.in_flight.as_ref().expect(IN_FLIGHT).batch.clone()
+    }
+
+    /// Has a commit failed, and what built on it is there still?
+    #[inline]
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Takes what a failed commit leaves, the last first, and why it failed. Only
+    /// by whoever has the object's turn.
+    pub(super) fn take_failed(&self) -> (Vec<Effects>, String) {
+        let mut state = self.state();
+        let groups = [state.in_flight.take(), state.next.take()];
+        let effects = groups.into_iter().flatten().flat_map(|g| g.effects);
+        let mut effects: Vec<_> = effects.collect();
+        effects.reverse();
+        let why = state.failure.take().unwrap_or_default();
+        self.failed.store(false, Ordering::Release);
+        (effects, why)
+    }
+
+    /// Waits until all that came before is durable, or a commit failed.
+    pub(super) async fn settle(&self) {
+        loop {
+            let notified = self.settled.notified();
+            if self.is_settled() || self.has_failed() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.state().in_flight.is_none()
+    }
+
+    /// Does so much wait that the next event should wait too?
+    pub(super) fn is_crowded(&self) -> bool {
+        let state = self.state();
+        let next = state.next.as_ref();
+        next.is_some_and(|g| g.effects.len() >= MAX_EVENTS || g.bytes >= MAX_BYTES)
+    }
+
+    /// What a key will hold when all is durable.
+    pub(super) fn find(&self, key: &Key) -> Found {
+        let state = self.state();
+        let in_group = |group: &Option<Group>| match group {
+            Some(group) => find(&group.batch, key),
+            None => Found::Unknown,
+        };
+        in_group(&state.next).or_else(|| in_group(&state.in_flight))
+    }
+
+    /// What is not durable, as one.
+    pub(super) fn pending(&self) -> Batch {
+        let state = self.state();
+        let mut pending = Batch::default();
+        for group in [&state.in_flight, &state.next].into_iter().flatten() {
+            pending.merge(group.batch.clone());
+        }
+        pending
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The last group, behind which everything waits.
+    fn latest(&mut self) -> &mut Group {
+        let Self {
+            in_flight, next, ..
+        } = self;
+        let last = next.as_mut().or(in_flight.as_mut());
+        last.expect("something is in flight")
+    }
+}
+
+/// What a batch says about a key.
+pub(super) fn find(batch: &Batch, key: &Key) -> Found {
+    match batch.writes.get(key) {
+        Some(value) => Found::Value(value.clone()),
+        None if batch.clear => Found::Value(None),
+        None => Found::Unknown,
+    }
+}
+
+/// Events that may wait for one commit, and bytes that they may send.
+const MAX_EVENTS: usize = 4096;
+const MAX_BYTES: usize = 64 << 20;
+const IN_FLIGHT: &str = "only the task that commits takes it away";
+const ABANDONED: &str = "the object has ended";

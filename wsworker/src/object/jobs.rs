@@ -1,0 +1,109 @@
+//! The kinds of events: which of an object's methods each calls, with what.
+//! Does not run them; `cell` does.
+
+use std::pin::Pin;
+
+use super::DurableObject;
+use super::alarm::AlarmInfo;
+use super::event::Event;
+use crate::error::{Error, Result};
+use crate::http::{Request, Response};
+use crate::protocol::close::CloseEvent;
+use crate::protocol::message::Message;
+use crate::socket::WebSocket;
+use crate::storage::{AlarmChange, Batch};
+
+/// What an event does with the object.
+pub(super) trait Job<T>: Send {
+    type Output: Send;
+
+    /// What the event has done before anything runs.
+    fn prepare(&self, batch: &mut Batch) {
+        let _ = batch;
+    }
+
+    fn run(self, object: &mut T) -> impl Future<Output = Result<Self::Output>> + Send;
+}
+
+pub(super) struct Fetch(pub(super) Request);
+pub(super) struct OnOpen<'a>(pub(super) &'a WebSocket, pub(super) &'a Request);
+pub(super) struct OnMessage<'a>(pub(super) &'a WebSocket, pub(super) Message);
+pub(super) struct OnClose<'a>(pub(super) &'a WebSocket, pub(super) CloseEvent);
+pub(super) struct OnError<'a>(pub(super) &'a WebSocket, pub(super) &'a Error);
+pub(super) struct OnAlarm(pub(super) AlarmInfo);
+/// A typed call.
+pub(super) struct Call<F>(pub(super) F);
+
+/// What a typed call gives.
+pub type Called<'a, R> = Pin<Box<dyn Future<Output = Result<R>> + Send + 'a>>;
+
+impl<T: DurableObject> Job<T> for Fetch {
+    type Output = Response;
+
+    async fn run(self, object: &mut T) -> Result<Response> {
+        let head = self.0.shared_head().clone();
+        let response = object.fetch(self.0).await?;
+        let response = response.answering(&head)?;
+        let core = Event::running().expect("a job is run inside an event");
+        response.listened_to(|end| core.accept(end, Box::default()).map(drop))
+    }
+}
+
+impl<T: DurableObject> Job<T> for OnOpen<'_> {
+    type Output = ();
+
+    async fn run(self, object: &mut T) -> Result<()> {
+        object.on_open(self.0, self.1).await
+    }
+}
+
+impl<T: DurableObject> Job<T> for OnMessage<'_> {
+    type Output = ();
+
+    fn run(self, object: &mut T) -> impl Future<Output = Result<()>> + Send {
+        object.on_message(self.0, self.1)
+    }
+}
+
+impl<T: DurableObject> Job<T> for OnClose<'_> {
+    type Output = ();
+
+    async fn run(self, object: &mut T) -> Result<()> {
+        object.on_close(self.0, self.1).await;
+        Ok(())
+    }
+}
+
+impl<T: DurableObject> Job<T> for OnError<'_> {
+    type Output = ();
+
+    async fn run(self, object: &mut T) -> Result<()> {
+        object.on_error(self.0, self.1).await;
+        Ok(())
+    }
+}
+
+impl<T: DurableObject> Job<T> for OnAlarm {
+    type Output = ();
+
+    /// Cleared by its own commit, unless the handler sets another.
+    fn prepare(&self, batch: &mut Batch) {
+        batch.alarm = Some(AlarmChange::Delete);
+    }
+
+    async fn run(self, object: &mut T) -> Result<()> {
+        object.alarm(self.0).await
+    }
+}
+
+impl<T: DurableObject, R, F> Job<T> for Call<F>
+where
+    R: Send,
+    F: for<'a> FnOnce(&'a mut T) -> Called<'a, R> + Send,
+{
+    type Output = R;
+
+    async fn run(self, object: &mut T) -> Result<R> {
+        (self.0)(object).await
+    }
+}

@@ -1,0 +1,248 @@
+//! A socket of an object: its tags, its attachment, and what is held for it.
+//! Does not hear events; `consumer` does.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bytes::Bytes;
+
+use super::core::Core;
+use super::event::Event;
+use crate::connection::{Handle, Slow, State};
+use crate::error::{Error, Result};
+use crate::protocol::close::{CloseCode, ClosePayload};
+use crate::protocol::message::Message;
+use crate::socket::{Outlet, WebSocket};
+
+/// One of an object's sockets.
+pub(super) struct Member {
+    pub(super) core: Arc<Core>,
+    handle: OnceLock<Arc<Handle>>,
+    /// Where it stands in the object's list.
+    pub(super) at: AtomicUsize,
+    /// Bytes that events which are not durable have sent to it.
+    held: AtomicUsize,
+    /// Such an event has closed it.
+    closing: AtomicBool,
+    /// Never accepted, as its event was undone; or closed, and told so.
+    gone: AtomicBool,
+    /// Milliseconds since the Unix epoch; 0: never.
+    auto_responded: AtomicU64,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    tags: Box<[Arc<str>]>,
+    attachment: Option<Bytes>,
+}
+
+/// What was before a change.
+pub(super) enum Change {
+    Accepted,
+    Tags(Box<[Arc<str>]>),
+    Attachment(Option<Bytes>),
+}
+
+impl Member {
+    pub(super) fn new(core: &Arc<Core>, tags: Box<[Arc<str>]>) -> Arc<Self> {
+        Arc::new(Self {
+            core: core.clone(),
+            handle: OnceLock::new(),
+            at: AtomicUsize::new(usize::MAX),
+            held: AtomicUsize::new(0),
+            closing: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            auto_responded: AtomicU64::new(0),
+            kept: Mutex::new(Kept {
+                tags,
+                attachment: None,
+            }),
+        })
+    }
+
+    pub(super) fn bind(&self, handle: Arc<Handle>) {
+        // By whichever comes first, the acceptor or the connection; both have the same.
+        let _ = self.handle.set(handle);
+    }
+
+    pub(super) fn websocket(self: &Arc<Self>) -> WebSocket {
+        WebSocket::held(self.clone())
+    }
+
+    /// The member that a socket is, if it is one of this object's.
+    pub(super) fn of(ws: &WebSocket, core: &Core) -> Result<Arc<Self>> {
+        let member = ws
+            .outlet()
+            .and_then(|outlet| outlet.downcast::<Self>().ok());
+        let own = member.filter(|member| std::ptr::eq(&*member.core, core));
+        own.ok_or_else(|| Error::invalid(format!("socket {} is not this object's", ws.id())))
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_gone(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+
+    pub(super) fn has_tag(&self, tag: &str) -> bool {
+        self.kept().tags.iter().any(|t| **t == *tag)
+    }
+
+    pub(super) fn tags(&self) -> Box<[Arc<str>]> {
+        self.kept().tags.clone()
+    }
+
+    /// Gives what was before.
+    pub(super) fn set_tags(&self, tags: Box<[Arc<str>]>) -> Change {
+        Change::Tags(std::mem::replace(&mut self.kept().tags, tags))
+    }
+
+    pub(super) fn attachment(&self) -> Option<Bytes> {
+        self.kept().attachment.clone()
+    }
+
+    /// Gives what was before.
+    pub(super) fn set_attachment(&self, attachment: Option<Bytes>) -> Change {
+        let before = std::mem::replace(&mut self.kept().attachment, attachment);
+        Change::Attachment(before)
+    }
+
+    pub(super) fn hold(&self, bytes: usize) {
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn let_go(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Sends it now. One that is closed is skipped; one that is full meets the
+    /// server's setting.
+    pub(super) fn deliver(&self, message: &Message) {
+        let handle = self.handle();
+        let full = matches!(handle.send(message), Err(error) if error.is_full());
+        if full && handle.slow() == Slow::Close {
+            handle.close(&ClosePayload::cut(CloseCode::TRY_AGAIN, "too slow"));
+        }
+    }
+
+    pub(super) fn close_now(&self, close: &ClosePayload) {
+        self.handle().close(close);
+    }
+
+    /// The event that closed it was undone.
+    pub(super) fn reopen(&self) {
+        self.closing.store(false, Ordering::Release);
+    }
+
+    /// Answers a message that the object need not hear.
+    pub(super) fn auto_respond(&self, response: &Message) {
+        let _ = self.handle().send(response);
+        self.auto_responded
+            .store(self.core.shared.unix_now(), Ordering::Relaxed);
+    }
+
+    pub(super) fn auto_responded(&self) -> u64 {
+        self.auto_responded.load(Ordering::Relaxed)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outlet for Member {
+    #[inline]
+    fn handle(&self) -> &Handle {
+        self.handle
+            .get()
+            .expect("a socket that can be had is bound")
+    }
+
+    fn send(self: Arc<Self>, message: Message) -> Result<()> {
+        let core = self.core.clone();
+        if self.state() != State::Open {
+            return Err(Error::closed());
+        }
+        let held = self.held();
+        self.handle().may_send(held)?;
+        let sent = Event::current(&core, |event| match event {
+            Some(event) => Ok(event.effects.send(self, message)),
+            None => Err((self, message)),
+        });
+        sent.unwrap_or_else(|(member, message)| {
+            core.outside(|effects| effects.send(member, message))
+        })
+    }
+
+    fn close(self: Arc<Self>, close: ClosePayload) {
+        let core = self.core.clone();
+        if self.state() != State::Open || self.closing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let unsent = Event::current(&core, |event| match event {
+            Some(event) => {
+                event.effects.close(self, close);
+                None
+            }
+            None => Some((self, close)),
+        });
+        if let Some((member, close)) = unsent {
+            // It cannot fail: nothing is charged for a Close.
+            let _ = core.outside(|effects| {
+                effects.close(member, close);
+                Ok(())
+            });
+        }
+    }
+
+    fn state(&self) -> State {
+        match self.handle().state() {
+            State::Open if self.closing.load(Ordering::Acquire) => State::Closing,
+            state => state,
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    fn may_wait(&self) -> Result<()> {
+        if self.state() != State::Open {
+            return Err(Error::closed());
+        }
+        // Nothing of it leaves while its event waits.
+        match Event::current(&self.core, |event| event.is_some()) {
+            true => self.handle().may_hold(self.held()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Some of an object's sockets.
+pub(super) struct Selection {
+    pub(super) members: Arc<Vec<Arc<Member>>>,
+    /// Without these.
+    except: Vec<Arc<Member>>,
+}
+
+impl Selection {
+    pub(super) fn of(members: Arc<Vec<Arc<Member>>>) -> Self {
+        let except = Vec::new();
+        Self { members, except }
+    }
+
+    pub(super) fn leave_out(&mut self, member: Arc<Member>) {
+        self.except.push(member);
+    }
+
+    pub(super) fn each(&self, visit: impl FnMut(&Arc<Member>)) {
+        self.members.iter().filter(|m| self.has(m)).for_each(visit);
+    }
+
+    pub(super) fn has(&self, member: &Arc<Member>) -> bool {
+        !self.except.iter().any(|other| Arc::ptr_eq(other, member))
+    }
+}

@@ -1,0 +1,40 @@
+//! Durable Objects: one live instance for each name, an event at a time, each event a
+//! transaction.
+//!
+//! `class` is what users implement and `context`, `state` and `sockets` what they get;
+//! `stub` is the way in for calls (`remote` carries them by value), `consumer` for a
+//! socket's events, `alarm` for time. All of them become events, which `cell` runs in
+//! the object's turn: `event` is what one has done so far, `effects` what nobody may
+//! see yet, and `gate` lets that out when it is durable. `core` stays while the value
+//! is not there; `objects` is what they share.
+
+mod alarm;
+mod cell;
+mod class;
+mod consumer;
+mod context;
+mod core;
+mod effects;
+mod event;
+mod gate;
+mod id;
+mod jobs;
+mod member;
+mod objects;
+pub mod remote;
+mod sockets;
+mod state;
+mod stub;
+mod waits;
+
+pub use self::alarm::AlarmInfo;
+pub use self::class::{Class, DurableObject, ObjectOptions, Registration};
+pub use self::context::ObjectContext;
+#[cfg(feature = "client")]
+pub(crate) use self::event::settle_running;
+pub use self::id::ObjectId;
+pub use self::jobs::Called;
+pub(crate) use self::objects::Objects;
+pub use self::sockets::Sockets;
+pub use self::state::{ListOptions, ObjectStorage};
+pub use self::stub::{Namespace, Stub};

@@ -1,0 +1,222 @@
+//! Everything of a server's objects that is not one object: the classes, the storage,
+//! and the tasks that wake and put to sleep.
+//! Does not know objects' code.
+
+use std::any::{Any, TypeId};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::alarm;
+use super::class::{AnyClass, ClassOf, DurableObject, Registration};
+use super::core::Core;
+use super::waits::Waits;
+use crate::env::{Env, WeakEnv};
+use crate::error::{Error, Result};
+use crate::storage::Storage;
+
+/// A server's objects. Its `Env` keeps it.
+pub(crate) struct Objects {
+    pub(super) shared: Arc<Shared>,
+    by_type: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    pub(super) by_name: HashMap<&'static str, Arc<dyn AnyClass>>,
+}
+
+/// What all objects of a server share.
+pub(super) struct Shared {
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) env: WeakEnv,
+    pub(super) waits: Waits,
+    /// Rung when an alarm has changed.
+    pub(super) alarms: Notify,
+    epoch: Instant,
+    /// The same moment in milliseconds since the Unix epoch.
+    began: u64,
+    /// Commits under way.
+    busy: AtomicUsize,
+    calm: Notify,
+    /// Objects that may be idle, by when they are to be looked at.
+    idle: Mutex<VecDeque<(Instant, Weak<Core>)>>,
+    drowsy: Notify,
+}
+
+/// A commit under way.
+pub(super) struct Busy<'a>(&'a Shared);
+
+impl Objects {
+    /// Puts objects of these classes into `env`, if there are any.
+    ///
+    /// # Errors
+    /// Two classes have one name.
+    pub(crate) fn install(
+        env: &Env,
+        classes: &[Registration],
+        storage: Arc<dyn Storage>,
+    ) -> Result<Arc<Self>> {
+        let shared = Arc::new(Shared {
+            storage,
+            env: env.downgrade(),
+            waits: Waits::default(),
+            alarms: Notify::new(),
+            epoch: Instant::now(),
+            began: alarm::millis(SystemTime::now()),
+            busy: AtomicUsize::new(0),
+            calm: Notify::new(),
+            idle: Mutex::default(),
+            drowsy: Notify::new(),
+        });
+        let mut objects = Self {
+            shared,
+            by_type: HashMap::new(),
+            by_name: HashMap::new(),
+        };
+        for class in classes {
+            objects.add(class)?;
+        }
+        let objects = Arc::new(objects);
+        env.extend(objects.clone());
+        Ok(objects)
+    }
+
+    fn add(&mut self, class: &Registration) -> Result<()> {
+        let type_id = (class.type_id)();
+        if self.by_type.contains_key(&type_id) {
+            // Said twice, as by the worker and by the server.
+            return Ok(());
+        }
+        if self.by_name.contains_key(class.name) {
+            return Err(Error::config(format!(
+                "two classes of Durable Objects have the name '{}': give one another, \
+                 #[durable_object(name = \"…\")]",
+                class.name
+            )));
+        }
+        let (typed, any) = (class.make)(&self.shared);
+        self.by_type.insert(type_id, typed);
+        self.by_name.insert(class.name, any);
+        Ok(())
+    }
+
+    /// The objects of this server, if it has any.
+    pub(super) fn of(env: &Env) -> Option<&Self> {
+        env.extension()?.downcast_ref()
+    }
+
+    pub(super) fn class<T: DurableObject>(&self) -> Option<Arc<ClassOf<T>>> {
+        let class = self.by_type.get(&TypeId::of::<T>())?;
+        class.clone().downcast().ok()
+    }
+
+    /// Fires alarms and lets idle objects hibernate, for as long as the tasks are
+    /// there.
+    pub(crate) fn run(self: &Arc<Self>, tasks: &mut JoinSet<()>) {
+        let (alarms, idle) = (self.clone(), self.shared.clone());
+        tasks.spawn(async move { alarm::run(&alarms).await });
+        tasks.spawn(async move { idle.hibernate().await });
+    }
+
+    /// Waits until nothing is being committed.
+    pub(crate) async fn settle(&self) {
+        loop {
+            let calm = self.shared.calm.notified();
+            if self.shared.busy.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            calm.await;
+        }
+    }
+
+    /// How many objects are in memory, awake or hibernating.
+    pub(crate) fn len(&self) -> usize {
+        self.by_name.values().map(|class| class.len()).sum()
+    }
+}
+
+impl Shared {
+    /// Milliseconds of its own clock.
+    pub(super) fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Milliseconds since the Unix epoch; never backwards. It goes with tokio's
+    /// clock, which tests may advance, and with the system's, which may be set.
+    pub(super) fn unix_now(&self) -> u64 {
+        alarm::millis(SystemTime::now()).max(self.began + self.now())
+    }
+
+    pub(super) fn busy(&self) -> Busy<'_> {
+        self.busy.fetch_add(1, Ordering::AcqRel);
+        Busy(self)
+    }
+
+    /// The object may be idle after that time.
+    pub(super) fn look_later(&self, core: &Arc<Core>, after: Duration) {
+        let due = Instant::now() + after;
+        let first = {
+            let mut idle = self.idle();
+            // Nearly in order: classes may have different times.
+            let at = idle.iter().rposition(|(other, _)| *other <= due);
+            let at = at.map_or(0, |at| at + 1);
+            idle.insert(at, (due, Arc::downgrade(core)));
+            at == 0
+        };
+        if first {
+            self.drowsy.notify_one();
+        }
+    }
+
+    async fn hibernate(&self) {
+        loop {
+            let first = self.idle().front().map(|(due, _)| *due);
+            match first {
+                None => self.drowsy.notified().await,
+                Some(due) if due > Instant::now() => {
+                    let _ = timeout_at(due, self.drowsy.notified()).await;
+                }
+                Some(_) => self.look(),
+            }
+        }
+    }
+
+    fn look(&self) {
+        let Some((_, core)) = self.idle().pop_front() else {
+            return;
+        };
+        let Some(core) = core.upgrade() else {
+            return;
+        };
+        let Some(owner) = core.owner() else {
+            return;
+        };
+        core.listed.store(false, Ordering::Release);
+        let idle = owner.hibernate_after();
+        let since =
+            Duration::from_millis(self.now().saturating_sub(core.used.load(Ordering::Relaxed)));
+        let again = match idle.checked_sub(since) {
+            Some(left) if !left.is_zero() => Some(left),
+            _ => owner.hibernate().then_some(idle),
+        };
+        if let Some(again) = again
+            && !core.listed.swap(true, Ordering::AcqRel)
+        {
+            self.look_later(&core, again);
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, VecDeque<(Instant, Weak<Core>)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        if self.0.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.calm.notify_waiters();
+        }
+    }
+}

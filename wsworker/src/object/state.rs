@@ -1,0 +1,441 @@
+//! An object's keys and values as its code sees them: with what its own events have
+//! written and is not durable yet.
+//! Does not store anything: what is written becomes part of the event's commit.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::alarm;
+use super::core::Core;
+use super::event::Event;
+use super::gate::Found;
+use crate::error::{Error, Result};
+use crate::storage::{Alarm, AlarmChange, Batch, Key, Range};
+
+/// An object's storage: keys in the order of their bytes, with values of any type
+/// that serde knows, or bytes.
+///
+/// Reads see what this event has written. Writes never wait: they are part of the
+/// event's commit, all of them or none.
+///
+/// Values are encoded as MessagePack, structs as maps with their fields' names (what
+/// `rmp_serde::to_vec_named` writes): a struct may get new fields that have
+/// `#[serde(default)]`. The encoding does not change from version to version.
+/// Limits: keys of 2 KiB, values of 2 MiB.
+pub struct ObjectStorage {
+    core: Arc<Core>,
+}
+
+/// Which keys [`ObjectStorage::list`] gives: all, from the first, if nothing is said.
+#[derive(Clone, Debug, Default)]
+pub struct ListOptions {
+    prefix: Option<Vec<u8>>,
+    start: Option<Vec<u8>>,
+    start_after: Option<Vec<u8>>,
+    end: Option<Vec<u8>>,
+    reverse: bool,
+    limit: Option<usize>,
+}
+
+impl ListOptions {
+    /// All keys.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keys that begin so.
+    pub fn prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
+        self.prefix = Some(prefix.as_ref().to_vec());
+        self
+    }
+
+    /// Keys from this one on.
+    pub fn start(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.start = Some(key.as_ref().to_vec());
+        self
+    }
+
+    /// Keys after this one; not together with [`start`](Self::start).
+    pub fn start_after(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.start_after = Some(key.as_ref().to_vec());
+        self
+    }
+
+    /// Keys before this one.
+    pub fn end(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.end = Some(key.as_ref().to_vec());
+        self
+    }
+
+    /// From the last to the first.
+    pub fn reverse(mut self) -> Self {
+        self.reverse = true;
+        self
+    }
+
+    /// At most so many, at least 1.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    fn range(self) -> Result<Range> {
+        if self.start.is_some() && self.start_after.is_some() {
+            let message = "list takes `start` or `start_after`, got both";
+            return Err(Error::invalid(message));
+        }
+        if self.limit == Some(0) {
+            return Err(Error::invalid("list takes a limit of 1 or more, got 0"));
+        }
+        let mut starts = vec![Bound::Unbounded];
+        starts.extend(self.start.map(|key| Bound::Included(Key::from(key))));
+        starts.extend(self.start_after.map(|key| Bound::Excluded(Key::from(key))));
+        let mut ends = vec![Bound::Unbounded];
+        ends.extend(self.end.map(|key| Bound::Excluded(Key::from(key))));
+        if let Some(prefix) = self.prefix {
+            ends.extend(after_prefix(&prefix).map(|key| Bound::Excluded(Key::from(key))));
+            starts.push(Bound::Included(prefix.into()));
+        }
+        Ok(Range {
+            start: starts
+                .into_iter()
+                .max_by(later_start)
+                .unwrap_or(Bound::Unbounded),
+            end: ends
+                .into_iter()
+                .min_by(earlier_end)
+                .unwrap_or(Bound::Unbounded),
+            reverse: self.reverse,
+            limit: self.limit.unwrap_or(usize::MAX),
+        })
+    }
+}
+
+impl ObjectStorage {
+    pub(super) fn of(core: &Arc<Core>) -> Self {
+        Self { core: core.clone() }
+    }
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// It is of another type; or the storage fails.
+    pub async fn get<V: DeserializeOwned>(&self, key: impl AsRef<[u8]>) -> Result<Option<V>> {
+        let key = checked_key(key)?;
+        let value = self.read(key.clone()).await?;
+        let decoded = value.map(|value| decode(&value)).transpose();
+        decoded.map_err(|error| at_key(&key, &error))
+    }
+
+    /// The bytes of a key's value.
+    ///
+    /// # Errors
+    /// The storage fails.
+    pub async fn get_bytes(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
+        self.read(checked_key(key)?).await
+    }
+
+    /// The values of many keys, in their order, read at once.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub async fn get_many<V, I>(&self, keys: I) -> Result<Vec<Option<V>>>
+    where
+        V: DeserializeOwned,
+        I: IntoIterator<Item: AsRef<[u8]>>,
+    {
+        let keys: Vec<_> = keys.into_iter().map(checked_key).collect::<Result<_>>()?;
+        let values = self.read_many(&keys).await?;
+        let pairs = keys.iter().zip(values);
+        pairs
+            .map(|(key, value)| {
+                let decoded = value.map(|value| decode(&value)).transpose();
+                decoded.map_err(|error| at_key(key, &error))
+            })
+            .collect()
+    }
+
+    /// Writes a value.
+    ///
+    /// # Errors
+    /// It cannot be encoded, or it or the key is too large; or this is outside any
+    /// event of the object.
+    pub fn put<V: Serialize + ?Sized>(&self, key: impl AsRef<[u8]>, value: &V) -> Result<()> {
+        self.put_bytes(key, encode(value)?)
+    }
+
+    /// Writes bytes, as they are.
+    ///
+    /// # Errors
+    /// As for [`put`](Self::put).
+    pub fn put_bytes(&self, key: impl AsRef<[u8]>, value: impl Into<Bytes>) -> Result<()> {
+        let (key, value) = (checked_key(key)?, value.into());
+        if value.len() > MAX_VALUE {
+            let seen = value.len();
+            let message = format!("a value has at most {MAX_VALUE} bytes, got {seen}");
+            return Err(at_key(&key, &Error::invalid(message)));
+        }
+        self.write(key, Some(value))
+    }
+
+    /// Writes many values.
+    ///
+    /// # Errors
+    /// As for [`put`](Self::put).
+    pub fn put_many<K, V, I>(&self, pairs: I) -> Result<()>
+    where
+        K: AsRef<[u8]>,
+        V: Serialize,
+        I: IntoIterator<Item = (K, V)>,
+    {
+        let mut pairs = pairs.into_iter();
+        pairs.try_for_each(|(key, value)| self.put(key, &value))
+    }
+
+    /// Takes a key away, if it is there.
+    ///
+    /// # Errors
+    /// The key is too large; or this is outside any event of the object.
+    pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<()> {
+        self.write(checked_key(key)?, None)
+    }
+
+    /// Takes many keys away.
+    ///
+    /// # Errors
+    /// As for [`delete`](Self::delete).
+    pub fn delete_many(&self, keys: impl IntoIterator<Item: AsRef<[u8]>>) -> Result<()> {
+        keys.into_iter().try_for_each(|key| self.delete(key))
+    }
+
+    /// Takes every key away. The alarm stays.
+    ///
+    /// # Errors
+    /// This is outside any event of the object.
+    pub fn delete_all(&self) -> Result<()> {
+        Event::inside(&self.core, |event| {
+            event.batch.merge(Batch {
+                clear: true,
+                ..Batch::default()
+            });
+            Ok(())
+        })
+    }
+
+    /// Some keys and their values, in the order of the keys' bytes.
+    ///
+    /// # Errors
+    /// A value is of another type; the options contradict each other; or the storage
+    /// fails.
+    pub async fn list<V: DeserializeOwned>(&self, options: ListOptions) -> Result<Vec<(Key, V)>> {
+        let found = self.list_bytes(options).await?;
+        let decoded = found.into_iter().map(|(key, value)| {
+            let value = decode(&value).map_err(|error| at_key(&key, &error))?;
+            Ok((key, value))
+        });
+        decoded.collect()
+    }
+
+    /// Some keys and the bytes of their values.
+    ///
+    /// # Errors
+    /// The options contradict each other; or the storage fails.
+    pub async fn list_bytes(&self, options: ListOptions) -> Result<Vec<(Key, Bytes)>> {
+        let range = options.range()?;
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pending = self.core.unsettled();
+        let bounds = (range.start.clone(), range.end.clone());
+        let written: Vec<_> = pending.writes.range(bounds).collect();
+        let mut found = BTreeMap::new();
+        if !pending.clear {
+            let deleted = written.iter().filter(|(_, value)| value.is_none()).count();
+            let stored = Range {
+                limit: range.limit.saturating_add(deleted),
+                ..range.clone()
+            };
+            let storage = &self.core.shared.storage;
+            found.extend(storage.list(&self.core.key, stored).await?);
+        }
+        for (key, value) in written {
+            match value {
+                Some(value) => found.insert(key.clone(), value.clone()),
+                None => found.remove(key),
+            };
+        }
+        Ok(if range.reverse {
+            found.into_iter().rev().take(range.limit).collect()
+        } else {
+            found.into_iter().take(range.limit).collect()
+        })
+    }
+
+    /// Waits until what the object's earlier events wrote is durable.
+    ///
+    /// # Errors
+    /// A commit failed, and this event is going to be undone with it.
+    pub async fn sync(&self) -> Result<()> {
+        Event::settle(&self.core).await
+    }
+
+    /// When the object's alarm is due, if it has one.
+    ///
+    /// # Errors
+    /// The storage fails.
+    pub async fn alarm(&self) -> Result<Option<SystemTime>> {
+        let alarm = alarm::of(&self.core).await?;
+        Ok(alarm.map(|alarm| UNIX_EPOCH + Duration::from_millis(alarm.at)))
+    }
+
+    /// Sets the alarm, over an earlier one: [`alarm`](super::DurableObject::alarm) is
+    /// called then, or at once if that is past. To the millisecond.
+    ///
+    /// # Errors
+    /// This is outside any event of the object.
+    pub fn set_alarm(&self, at: SystemTime) -> Result<()> {
+        self.change_alarm(AlarmChange::Set(Alarm {
+            at: alarm::millis(at),
+            retries: 0,
+        }))
+    }
+
+    /// Sets the alarm so long from now.
+    ///
+    /// # Errors
+    /// As for [`set_alarm`](Self::set_alarm).
+    pub fn set_alarm_after(&self, time: Duration) -> Result<()> {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.change_alarm(AlarmChange::Set(Alarm {
+            at: self.core.shared.unix_now().saturating_add(millis),
+            retries: 0,
+        }))
+    }
+
+    /// Takes the alarm away, if there is one.
+    ///
+    /// # Errors
+    /// This is outside any event of the object.
+    pub fn delete_alarm(&self) -> Result<()> {
+        self.change_alarm(AlarmChange::Delete)
+    }
+
+    fn change_alarm(&self, change: AlarmChange) -> Result<()> {
+        Event::inside(&self.core, |event| {
+            event.batch.alarm = Some(change);
+            Ok(())
+        })
+    }
+
+    async fn read(&self, key: Key) -> Result<Option<Bytes>> {
+        if let Found::Value(value) = self.core.find(&key) {
+            return Ok(value);
+        }
+        let mut values = self.read_many(std::slice::from_ref(&key)).await?;
+        Ok(values.pop().flatten())
+    }
+
+    async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>> {
+        let mut values = Vec::with_capacity(keys.len());
+        let mut unknown = Vec::new();
+        for (at, key) in keys.iter().enumerate() {
+            match self.core.find(key) {
+                Found::Value(value) => values.push(value),
+                Found::Unknown => {
+                    values.push(None);
+                    unknown.push(at);
+                }
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(values);
+        }
+        let wanted = unknown.iter().map(|at| keys[*at].clone()).collect();
+        let storage = &self.core.shared.storage;
+        let read = storage.get(&self.core.key, wanted).await?;
+        let mut cache = self.core.cache();
+        for (at, value) in unknown.into_iter().zip(read) {
+            cache.insert(keys[at].clone(), value.clone());
+            values[at] = value;
+        }
+        Ok(values)
+    }
+
+    fn write(&self, key: Key, value: Option<Bytes>) -> Result<()> {
+        Event::inside(&self.core, |event| {
+            event.batch.writes.insert(key, value);
+            Ok(())
+        })
+    }
+}
+
+impl fmt::Debug for ObjectStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObjectStorage({})", self.core.key)
+    }
+}
+
+/// As values are stored.
+pub(super) fn encode<V: Serialize + ?Sized>(value: &V) -> Result<Bytes> {
+    let encoded = rmp_serde::to_vec_named(value);
+    let encoded = encoded.map_err(|e| Error::invalid(format!("cannot encode the value: {e}")))?;
+    Ok(encoded.into())
+}
+
+pub(super) fn decode<V: DeserializeOwned>(value: &[u8]) -> Result<V> {
+    rmp_serde::from_slice(value).map_err(|e| {
+        let wanted = std::any::type_name::<V>();
+        Error::invalid(format!("the value is no {wanted}: {e}"))
+    })
+}
+
+fn at_key(key: &Key, error: &Error) -> Error {
+    Error::invalid(format!("key '{}': {error}", key.escape_ascii()))
+}
+
+fn checked_key(key: impl AsRef<[u8]>) -> Result<Key> {
+    let key = key.as_ref();
+    match key.len() {
+        0 => Err(Error::invalid("a key has at least one byte, got none")),
+        1..=MAX_KEY => Ok(Key::copy_from_slice(key)),
+        seen => Err(Error::invalid(format!(
+            "a key has at most {MAX_KEY} bytes, got {seen}"
+        ))),
+    }
+}
+
+/// The first key after all that begin so; none if there can be none.
+fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte < 0xff)?;
+    let mut after = prefix[..=last].to_vec();
+    after[last] += 1;
+    Some(after)
+}
+
+fn later_start(one: &Bound<Key>, other: &Bound<Key>) -> std::cmp::Ordering {
+    rank(one, false).cmp(&rank(other, false))
+}
+
+fn earlier_end(one: &Bound<Key>, other: &Bound<Key>) -> std::cmp::Ordering {
+    rank(one, true).cmp(&rank(other, true))
+}
+
+/// Bounds in their order: an unbounded one is before all, or after all at the end.
+fn rank(bound: &Bound<Key>, at_end: bool) -> (u8, Option<&Key>, bool) {
+    match bound {
+        Bound::Unbounded => (if at_end { 2 } else { 0 }, None, false),
+        Bound::Included(key) => (1, Some(key), at_end),
+        Bound::Excluded(key) => (1, Some(key), !at_end),
+    }
+}
+
+/// Bytes of a key, and of a value.
+const MAX_KEY: usize = 2048;
+const MAX_VALUE: usize = 2 << 20;

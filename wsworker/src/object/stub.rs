@@ -1,0 +1,205 @@
+//! The way to an object from anywhere: by its name or its id, and through a stub.
+//! Does not run the event that a call becomes; `cell` does.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::runtime;
+
+use super::cell::Cell;
+use super::class::{Class, ClassOf, DurableObject};
+use super::event::Event;
+use super::id::ObjectId;
+use super::jobs::{Call, Called, Fetch, Job};
+use super::objects::Objects;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::http::{Request, Response};
+
+impl Env {
+    /// The objects of this class.
+    ///
+    /// ```no_run
+    /// # use wsworker::prelude::*;
+    /// # async fn f<Room: wsworker::DurableObject>(env: &Env, req: Request) -> Result<Response>
+    /// # where Room: wsworker::__private::Class<Stub = wsworker::Stub<Room>> {
+    /// let room = env.durable_object::<Room>().get_by_name("lobby");
+    /// room.fetch(req).await
+    /// # }
+    /// ```
+    ///
+    /// That the class is registered shows with the first call of an object.
+    pub fn durable_object<T: DurableObject>(&self) -> Namespace<T> {
+        Namespace(Objects::of(self).and_then(Objects::class))
+    }
+}
+
+/// All objects of one class, whether they exist or not.
+pub struct Namespace<T>(Option<Arc<ClassOf<T>>>);
+
+impl<T: DurableObject> Namespace<T> {
+    /// The object of this name.
+    pub fn get_by_name(&self, name: &str) -> T::Stub {
+        self.get(self.id_from_name(name))
+    }
+
+    /// The object of this id.
+    pub fn get(&self, id: ObjectId<T>) -> T::Stub {
+        let class = self.0.clone();
+        Stub { class, id }.into()
+    }
+
+    /// The id that a name stands for: always the same.
+    pub fn id_from_name(&self, name: &str) -> ObjectId<T> {
+        ObjectId::of_name(T::NAME, name)
+    }
+
+    /// An id that no object has: 256 random bits.
+    ///
+    /// # Errors
+    /// The system gives no random bytes ([`is_io`](Error::is_io)).
+    pub fn new_unique_id(&self) -> Result<ObjectId<T>> {
+        ObjectId::unique()
+    }
+
+    /// The id that was written as these 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// They are none ([`is_invalid`](Error::is_invalid)).
+    pub fn id_from_string(&self, digits: &str) -> Result<ObjectId<T>> {
+        digits.parse()
+    }
+}
+
+impl<T: DurableObject> fmt::Debug for Namespace<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Namespace({})", T::NAME)
+    }
+}
+
+/// One object, to be called. A clone is cheap, and none keeps the object awake.
+///
+/// Each call is an event of the object, and waits for its turn. Its result comes when
+/// what it wrote is durable. A call that is dropped after it has begun still ends.
+///
+/// Inside an object's event a call waits first for the commits of that object's
+/// earlier events, and is not undone with its own.
+pub struct Stub<T> {
+    class: Option<Arc<ClassOf<T>>>,
+    id: ObjectId<T>,
+}
+
+impl<T: DurableObject> Stub<T> {
+    /// Which object this is.
+    pub fn id(&self) -> ObjectId<T> {
+        self.id
+    }
+
+    /// Has the object answer a request. A WebSocket that it accepts is the object's:
+    /// return the response to the client.
+    ///
+    /// # Errors
+    /// The object's own; [`is_overloaded`](Error::is_overloaded) when 1,024 calls
+    /// wait; [`is_deadlock`](Error::is_deadlock) when it would wait for itself;
+    /// [`is_timeout`](Error::is_timeout) after the event's deadline;
+    /// [`is_undone`](Error::is_undone) when its commit failed.
+    pub async fn fetch(&self, req: impl Into<Request>) -> Result<Response> {
+        self.ask(Fetch(req.into())).await
+    }
+
+    /// What the methods of a typed stub call.
+    #[doc(hidden)]
+    pub async fn call<R, F>(&self, call: F) -> Result<R>
+    where
+        R: Send + 'static,
+        F: for<'a> FnOnce(&'a mut T) -> Called<'a, R> + Send + 'static,
+    {
+        self.ask(Call(call)).await
+    }
+
+    async fn ask<J: Job<T> + 'static>(&self, job: J) -> Result<J::Output> {
+        let cell = self.cell()?;
+        let caller = Event::running();
+        let waiting = match &caller {
+            Some(caller) => {
+                Event::settle(caller).await?;
+                Some(caller.shared.waits.enter(&caller.key, &cell.core.key)?)
+            }
+            None => None,
+        };
+        let place = cell.core.admit()?;
+        let called = Undropped::new(async move {
+            let (output, settled) = cell.event(None, true, job).await?;
+            settled.wait().await?;
+            drop(place);
+            Ok(output)
+        });
+        let output = called.await;
+        drop(waiting);
+        output
+    }
+
+    fn cell(&self) -> Result<Arc<Cell<T>>> {
+        let class = self.class.as_ref().ok_or_else(|| {
+            let name = T::NAME;
+            Error::config(format!(
+                "the class '{name}' of Durable Objects is not registered: write \
+                 #[worker(objects({name}))], or call Server::object::<{name}>()"
+            ))
+        })?;
+        Ok(class.cell(*self.id.as_bytes()))
+    }
+}
+
+impl<T> Clone for Stub<T> {
+    fn clone(&self) -> Self {
+        Self {
+            class: self.class.clone(),
+            id: self.id,
+        }
+    }
+}
+
+impl<T: Class> fmt::Debug for Stub<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stub({}:{})", T::NAME, self.id)
+    }
+}
+
+/// A future that goes on when it is dropped: as a task of its own.
+struct Undropped<R: Send + 'static> {
+    running: Option<Pin<Box<dyn Future<Output = R> + Send>>>,
+    runtime: runtime::Handle,
+}
+
+impl<R: Send + 'static> Undropped<R> {
+    fn new(running: impl Future<Output = R> + Send + 'static) -> Self {
+        Self {
+            running: Some(Box::pin(running)),
+            runtime: runtime::Handle::current(),
+        }
+    }
+}
+
+impl<R: Send + 'static> Future for Undropped<R> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        let running = self.running.as_mut().expect("not polled after its end");
+        let polled = running.as_mut().poll(cx);
+        if polled.is_ready() {
+            self.running = None;
+        }
+        polled
+    }
+}
+
+impl<R: Send + 'static> Drop for Undropped<R> {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            self.runtime.spawn(running);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! State in one SQLite database, for all objects of a process.
+//! Does not replicate: one machine's disk has it, and one process at a time.
+//!
+//! [`writer`] is one thread, which commits for many objects at once; [`reader`] are a
+//! few, which read past it; [`log`] keeps the write-ahead log short. The rest is what
+//! is done once: [`lock`], [`database`] and [`backup`].
+
+mod apply;
+mod backup;
+mod database;
+mod lock;
+mod log;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod threads;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use self::database::Place;
+use self::log::Limits;
+use self::reader::Readers;
+use self::writer::Writer;
+use super::{Alarm, Batch, Key, ObjectKey, Range, Storage};
+use crate::error::Result;
+
+/// Keeps everything in `objects.db` in a directory.
+///
+/// ### Commits
+/// One thread makes one transaction of all batches that wait for it, of up to 1,024
+/// and 8 MiB: so a sync of the disk serves many objects. What a batch's own statements
+/// cannot do (the disk is full) fails that batch; when the sync fails, all of its
+/// transaction do. A commit that has returned is on the disk (WAL, `synchronous=FULL`).
+///
+/// The queue is as long as there are callers that wait, and takes each at its first
+/// poll. A commit whose future is dropped before its transaction begins does not
+/// happen.
+///
+/// ### Reads
+/// Two to four threads (as many as cores) read beside the commits. A `get` or `list`
+/// sees one moment of its object. The caches take up to 2 MiB for each of these
+/// threads, and 16 MiB for the one that commits.
+///
+/// ### The log
+/// Commits go to `objects.db-wal`. A thread copies it into the database each 16 MiB;
+/// it starts afresh in the next lull, or at 64 MiB, for which commits wait some
+/// milliseconds. Only a read that goes on meanwhile, of a backup above all, lets it
+/// grow beyond that: for as long as it lasts, by what is committed.
+///
+/// ### Closing
+/// Dropping it waits until the last transaction is committed and the log is in the
+/// database: milliseconds, seconds where a disk is slow and much was to be done. A
+/// process that ends without that, or is killed, loses nothing: the next one reads
+/// the log.
+pub struct SqliteStorage {
+    // Dropped in this order: the last that closes the database empties its log.
+    readers: Readers,
+    writer: Writer,
+    place: Arc<Place>,
+}
+
+impl SqliteStorage {
+    /// Opens the storage in a directory, and makes both where they are not there.
+    /// Blocks while it reads the log of a process that was killed.
+    ///
+    /// # Errors
+    /// [`is_storage`](crate::Error::is_storage): the directory cannot be written or
+    /// is in use, by another process or in this one; its `objects.db` is no
+    /// database, is damaged, belongs to another application, or was written by a
+    /// newer version.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(directory.as_ref(), Limits::default(), |_| Ok(()))
+    }
+
+    fn open_with(
+        directory: &Path,
+        limits: Limits,
+        prepare: impl FnOnce(&mut rusqlite::Connection) -> rusqlite::Result<()>,
+    ) -> Result<Self> {
+        let place = Arc::new(Place::take(directory)?);
+        let mut connection = place.open()?;
+        prepare(&mut connection).map_err(|error| place.failed("open", error))?;
+        Ok(Self {
+            readers: Readers::start(&place)?,
+            writer: Writer::start(connection, &place, limits)?,
+            place,
+        })
+    }
+
+    /// Copies the state of one moment, at which it has every commit that has returned,
+    /// into a new file, while reads and commits go on. The file is an `objects.db`;
+    /// what is at `path` is always complete and synced. A process that is killed
+    /// meanwhile leaves a `.objects-backup-…` beside it.
+    ///
+    /// Dropping the future does not stop it.
+    ///
+    /// # Errors
+    /// [`is_storage`](crate::Error::is_storage): there is a file at `path` already, or
+    /// it cannot be written.
+    pub async fn backup(&self, path: impl AsRef<Path>) -> Result<()> {
+        let place = Arc::clone(&self.place);
+        let path = path.as_ref().to_owned();
+        let (done, result) = oneshot::channel();
+        threads::spawn("backup", move || {
+            let _ = done.send(backup::write(&place, &path));
+        })?;
+        result.await.map_err(|_| threads::ended())?
+    }
+}
+
+#[async_trait]
+impl Storage for SqliteStorage {
+    async fn get(&self, object: &ObjectKey, keys: Vec<Key>) -> Result<Vec<Option<Bytes>>> {
+        let object = object.clone();
+        let read = self.readers.read(move |reader| reader.get(&object, &keys));
+        read.await
+    }
+
+    async fn list(&self, object: &ObjectKey, range: Range) -> Result<Vec<(Key, Bytes)>> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let object = object.clone();
+        let read = self
+            .readers
+            .read(move |reader| reader.list(&object, &range));
+        read.await
+    }
+
+    async fn alarm(&self, object: &ObjectKey) -> Result<Option<Alarm>> {
+        let object = object.clone();
+        self.readers.read(move |reader| reader.alarm(&object)).await
+    }
+
+    async fn alarms(&self, limit: usize) -> Result<Vec<(ObjectKey, Alarm)>> {
+        self.readers.read(move |reader| reader.alarms(limit)).await
+    }
+
+    async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {
+        self.writer.commit(object.clone(), batch).await
+    }
+}

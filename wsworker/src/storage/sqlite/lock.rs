@@ -1,0 +1,53 @@
+//! One storage for a directory: a lock that ends with whoever holds it.
+//! Does not tell hosts apart: on a network's file system that is up to it.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process;
+
+use crate::error::{Error, Result};
+
+/// The file that is locked. It stays: to remove it would be a race.
+const FILE: &str = "objects.lock";
+
+/// Locks the directory until the file is closed. It has the process's number in it,
+/// for the next one's error.
+pub(super) fn lock(directory: &Path) -> Result<File> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(directory.join(FILE))
+        .map_err(|error| cannot("write in", directory, error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(held(directory, file)),
+        Err(TryLockError::Error(error)) => return Err(cannot("lock", directory, error)),
+    }
+    file.set_len(0)
+        .and_then(|()| write!(file, "{}", process::id()))
+        .map_err(|error| cannot("write in", directory, error))?;
+    Ok(file)
+}
+
+fn held(directory: &Path, file: File) -> Error {
+    let mut pid = String::new();
+    // Not known to the operating system that forbids reading it, nor in the first moment.
+    let _ = file.take(32).read_to_string(&mut pid);
+    let holder = match pid.parse::<u32>() {
+        // Or one in another container, where numbers begin anew.
+        Ok(pid) if pid == process::id() => format!("process {pid}, which is this one's number"),
+        Ok(pid) => format!("process {pid}"),
+        Err(_) => "another process".to_owned(),
+    };
+    let directory = directory.display();
+    let message = format!("the data directory {directory} is in use by {holder}");
+    Error::storage(message, None)
+}
+
+fn cannot(what: &str, directory: &Path, error: io::Error) -> Error {
+    let message = format!("cannot {what} the data directory {}", directory.display());
+    Error::storage(message, Some(error.into()))
+}

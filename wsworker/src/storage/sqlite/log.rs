@@ -1,0 +1,139 @@
+//! Keeps the write-ahead log short: who copies it into the database, and when.
+//! Does not write what is in it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, MAIN_DB};
+
+use super::database::{PATIENCE, Place};
+use super::threads::spawn;
+use crate::error::Result;
+use crate::log::warn;
+
+/// In pages, of 4 KiB.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// So many are copied beside the commits.
+    pub(super) copy: usize,
+    /// With so many the log is to start afresh, for which commits have to wait.
+    pub(super) restart: usize,
+}
+
+/// How long commits wait for readers that still need the log, before it starts afresh.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The log, as whoever writes to it sees it.
+pub(super) struct Log {
+    limits: Limits,
+    /// Let it grow to here: a reader was in the way.
+    grow: usize,
+    copying: Arc<AtomicBool>,
+    /// `None` while it is dropped.
+    wake: Option<SyncSender<()>>,
+    copier: Option<JoinHandle<()>>,
+}
+
+impl Log {
+    pub(super) fn start(place: &Arc<Place>, limits: Limits) -> Result<Self> {
+        let (wake, woken) = sync_channel(1);
+        let copying = Arc::new(AtomicBool::new(false));
+        let copier = Copier {
+            connection: place.open_to_checkpoint()?,
+            place: Arc::clone(place),
+            copying: Arc::clone(&copying),
+        };
+        Ok(Self {
+            limits,
+            grow: 0,
+            copying,
+            wake: Some(wake),
+            copier: Some(spawn("log", move || copier.work(&woken))?),
+        })
+    }
+
+    /// To be called by the only one that writes, between two transactions.
+    pub(super) fn committed(&mut self, connection: &Connection) {
+        let Ok((pages, copied)) = checkpoint(connection, CheckpointMode::NOOP) else {
+            return;
+        };
+        if self.copying.load(Ordering::Acquire) {
+            return;
+        }
+        // What is left is little just after it was copied: then it may start afresh.
+        if pages.saturating_sub(copied) >= self.limits.copy {
+            self.copying.store(true, Ordering::Release);
+            if let Some(wake) = &self.wake {
+                let _ = wake.try_send(());
+            }
+        } else if pages >= self.limits.restart.max(self.grow) {
+            let restarted = restart(connection).is_ok();
+            self.grow = if restarted {
+                0
+            } else {
+                pages + self.limits.copy
+            };
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.wake = None;
+        if let Some(copier) = self.copier.take() {
+            // A panic has been reported by itself.
+            let _ = copier.join();
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            copy: 4 << 10,
+            restart: 16 << 10,
+        }
+    }
+}
+
+/// Copies beside the commits.
+struct Copier {
+    connection: Connection,
+    place: Arc<Place>,
+    copying: Arc<AtomicBool>,
+}
+
+impl Copier {
+    fn work(self, woken: &Receiver<()>) {
+        while woken.recv().is_ok() {
+            if let Err(error) = checkpoint(&self.connection, CheckpointMode::PASSIVE) {
+                let error = self.place.failed("copy its log into", error);
+                warn(&format!("{error}: it grows until that works again"));
+                thread::sleep(Duration::from_secs(1));
+            }
+            self.copying.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// Copies the rest, so that the next commit starts the log afresh.
+fn restart(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(PAUSE)?;
+    let restarted = checkpoint(connection, CheckpointMode::RESTART);
+    connection.busy_timeout(PATIENCE)?;
+    restarted.map(drop)
+}
+
+/// Gives the log's pages, and how many of them have been copied.
+pub(super) fn checkpoint(
+    connection: &Connection,
+    mode: CheckpointMode,
+) -> rusqlite::Result<(usize, usize)> {
+    let (pages, copied) = connection.wal_checkpoint_v2(Some(MAIN_DB), mode)?;
+    let positive = |count| usize::try_from(count).unwrap_or(0);
+    Ok((positive(pages), positive(copied)))
+}

@@ -1,0 +1,210 @@
+//! What is wrong with a directory or a file is said when it is opened.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::Connection;
+use tempfile::tempdir;
+
+use super::{SqliteStorage, keys, object, put};
+use crate::storage::Storage;
+
+#[track_caller]
+fn refused(directory: &Path) -> String {
+    let error = SqliteStorage::open(directory).err().expect("it opened");
+    assert!(error.is_storage(), "{error}");
+    error.to_string()
+}
+
+/// A directory with such a database in it.
+fn with_database(sql: &str) -> tempfile::TempDir {
+    let directory = tempdir().unwrap();
+    let database = Connection::open(directory.path().join("objects.db")).unwrap();
+    database.execute_batch(sql).unwrap();
+    directory
+}
+
+#[tokio::test]
+async fn makes_what_is_not_there() {
+    let directory = tempdir().unwrap();
+    let directory = directory.path().join("a/b");
+    let storage = SqliteStorage::open(&directory).unwrap();
+    storage
+        .commit(&object(1), put("key", "value"))
+        .await
+        .unwrap();
+    drop(storage);
+    let storage = SqliteStorage::open(&directory).unwrap();
+    assert_eq!(keys(&storage, 1).await, ["key"]);
+}
+
+#[tokio::test]
+async fn a_directory_serves_one_at_a_time() {
+    let directory = tempdir().unwrap();
+    let first = SqliteStorage::open(directory.path()).unwrap();
+    let error = refused(directory.path());
+    let pid = std::process::id();
+    let wanted = format!("{} is in use by process {pid}", directory.path().display());
+    assert!(error.contains(&wanted), "{error}");
+    first.commit(&object(1), put("still", "")).await.unwrap();
+    drop(first);
+    SqliteStorage::open(directory.path()).unwrap();
+}
+
+#[test]
+fn the_lock_of_another_process_is_told_apart() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("objects.lock");
+    for (content, wanted) in [("17", "by process 17"), ("", "by another process")] {
+        fs::write(&path, content).unwrap();
+        let theirs = fs::File::open(&path).unwrap();
+        theirs.lock().unwrap();
+        let error = refused(directory.path());
+        assert!(error.ends_with(wanted), "{error}");
+    }
+    // Its holder is gone.
+    SqliteStorage::open(directory.path()).unwrap();
+}
+
+#[test]
+fn a_file_that_is_no_database() {
+    let directory = tempdir().unwrap();
+    let file = directory.path().join("objects.db");
+    fs::write(&file, "Dear diary, ".repeat(1000)).unwrap();
+    let error = refused(directory.path());
+    let wanted = format!("{} is no SQLite database", file.display());
+    assert!(error.starts_with(&wanted), "{error}");
+    assert!(fs::read(&file).unwrap().starts_with(b"Dear diary"));
+}
+
+#[test]
+fn a_database_of_another_application() {
+    let directory = with_database("CREATE TABLE songs (name)");
+    let file = directory.path().join("objects.db");
+    let before = fs::read(&file).unwrap();
+    let error = refused(directory.path());
+    assert!(
+        error.contains("belongs to another application: its id is 0x0"),
+        "{error}"
+    );
+    assert_eq!(fs::read(&file).unwrap(), before);
+
+    let directory = with_database("PRAGMA application_id = 0x1234; CREATE TABLE songs (name)");
+    let error = refused(directory.path());
+    assert!(
+        error.contains("its id is 0x1234, and not 0x77736f62"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_database_of_a_newer_version() {
+    let directory = tempdir().unwrap();
+    drop(SqliteStorage::open(directory.path()).unwrap());
+    let file = directory.path().join("objects.db");
+    let database = Connection::open(file).unwrap();
+    database.pragma_update(None, "user_version", 7).unwrap();
+    drop(database);
+    let error = refused(directory.path());
+    let wanted = "was written by a newer version: schema 7, this one knows 1";
+    assert!(error.ends_with(wanted), "{error}");
+}
+
+#[test]
+fn a_database_without_a_table() {
+    let directory = tempdir().unwrap();
+    drop(SqliteStorage::open(directory.path()).unwrap());
+    let database = Connection::open(directory.path().join("objects.db")).unwrap();
+    database.execute_batch("DROP TABLE alarms").unwrap();
+    drop(database);
+    let error = refused(directory.path());
+    assert!(error.contains("no such table: alarms"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_cut_off() {
+    let directory = tempdir().unwrap();
+    let storage = SqliteStorage::open(directory.path()).unwrap();
+    storage
+        .commit(&object(1), put("key", vec![1; 100_000]))
+        .await
+        .unwrap();
+    drop(storage);
+    let file = fs::File::options()
+        .write(true)
+        .open(directory.path().join("objects.db"));
+    file.unwrap().set_len(40_000).unwrap();
+    let error = refused(directory.path());
+    assert!(error.contains("objects.db is damaged"), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_an_error_of_who_needs_it() {
+    let directory = tempdir().unwrap();
+    let storage = SqliteStorage::open(directory.path()).unwrap();
+    for number in 1..100 {
+        storage
+            .commit(&object(number), put("key", vec![number; 500]))
+            .await
+            .unwrap();
+    }
+    drop(storage);
+    let file = directory.path().join("objects.db");
+    let mut content = fs::read(&file).unwrap();
+    let of_50 = content
+        .windows(500)
+        .position(|part| part == [50; 500])
+        .unwrap();
+    let page = of_50 / 4096 * 4096;
+    content[page..page + 4096].fill(0xab);
+    fs::write(&file, content).unwrap();
+
+    let storage = SqliteStorage::open(directory.path()).unwrap();
+    let error = storage
+        .get(&object(50), vec!["key".into()])
+        .await
+        .unwrap_err();
+    assert!(error.is_storage(), "{error}");
+    assert!(
+        error.to_string().contains("objects.db is damaged"),
+        "{error}"
+    );
+    let error = storage
+        .commit(&object(50), put("key", ""))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("objects.db is damaged"),
+        "{error}"
+    );
+    assert_eq!(keys(&storage, 99).await, ["key"]);
+    storage.commit(&object(99), put("other", "")).await.unwrap();
+}
+
+#[test]
+fn a_directory_that_cannot_be_made() {
+    let directory = tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = refused(&file.join("data"));
+    assert!(
+        error.starts_with("cannot create the data directory"),
+        "{error}"
+    );
+    let error = refused(&file);
+    assert!(
+        error.starts_with("cannot create the data directory"),
+        "{error}"
+    );
+}
+
+/// Not for root either.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_directory_that_cannot_be_written() {
+    let error = refused(Path::new("/proc/self"));
+    assert!(
+        error.starts_with("cannot write in the data directory /proc/self: "),
+        "{error}"
+    );
+}

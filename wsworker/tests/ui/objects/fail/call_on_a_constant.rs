@@ -1,0 +1,18 @@
+use wsworker::prelude::*;
+
+#[durable_object]
+struct Room;
+
+impl DurableObject for Room {
+    async fn new(_: ObjectContext, _: Env) -> Result<Self> {
+        Ok(Room)
+    }
+}
+
+#[durable_object]
+impl Room {
+    #[call]
+    const COUNT: usize = 1;
+}
+
+fn main() {}

@@ -1,0 +1,23 @@
+use wsworker::prelude::*;
+
+#[durable_object]
+struct Room;
+
+impl DurableObject for Room {
+    async fn new(_: ObjectContext, _: Env) -> Result<Self> {
+        Ok(Room)
+    }
+}
+
+#[durable_object]
+impl Room {
+    #[call]
+    async fn count(&mut self) -> Vec<usize> {
+        vec![1]
+    }
+
+    #[call]
+    async fn clear(&mut self) {}
+}
+
+fn main() {}

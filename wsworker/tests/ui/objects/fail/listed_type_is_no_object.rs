@@ -1,0 +1,11 @@
+use wsworker::prelude::*;
+
+struct Room;
+
+#[worker(objects(Room))]
+#[derive(Clone)]
+struct Site;
+
+impl Worker for Site {}
+
+fn main() {}

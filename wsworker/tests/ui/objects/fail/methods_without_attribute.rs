@@ -1,0 +1,11 @@
+use wsworker::prelude::*;
+
+struct Room;
+
+impl DurableObject for Room {
+    async fn new(_: ObjectContext, _: Env) -> Result<Self> {
+        Ok(Room)
+    }
+}
+
+fn main() {}

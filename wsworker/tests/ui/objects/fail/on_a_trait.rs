@@ -1,0 +1,6 @@
+use wsworker::prelude::*;
+
+#[durable_object]
+trait Room {}
+
+fn main() {}
