@@ -12,7 +12,7 @@ use rustix::process::{Signal, kill_process_group};
 use serde_json::Value;
 use tempfile::TempDir;
 use thirtyfour::prelude::*;
-use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
+use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel, WindowHandle};
 use tokio::time::sleep;
 use wsworker::Tls;
 
@@ -164,6 +164,43 @@ impl Browser {
     pub async fn goto(&self, url: &str) {
         let gone = self.driver().goto(url).await;
         gone.unwrap_or_else(|e| panic!("cannot open {url}: {e}"));
+    }
+
+    /// The tab that is talked to.
+    pub async fn tab(&self) -> WindowHandle {
+        self.driver().window().await.unwrap()
+    }
+
+    /// Opens one more tab, and talks to that.
+    pub async fn new_tab(&self) -> WindowHandle {
+        let tab = self.driver().new_tab().await.unwrap();
+        self.switch_to(&tab).await;
+        tab
+    }
+
+    pub async fn switch_to(&self, tab: &WindowHandle) {
+        self.driver().switch_to_window(tab.clone()).await.unwrap();
+    }
+
+    /// Closes one, and talks to another.
+    pub async fn close_tab(&self, tab: &WindowHandle, next: &WindowHandle) {
+        self.switch_to(tab).await;
+        self.driver().close_window().await.unwrap();
+        self.switch_to(next).await;
+    }
+
+    /// As by a keyboard, with a return at the end.
+    pub async fn enter(&self, selector: &str, text: &str) {
+        let element = self.element(selector).await;
+        element.send_keys(format!("{text}\n")).await.unwrap();
+    }
+
+    /// What is to be seen, into a file, if the environment names a folder for it.
+    pub async fn picture(&self, name: &str) {
+        if let Some(folder) = env::var_os("PICTURES") {
+            let file = Path::new(&folder).join(name);
+            self.driver().screenshot(&file).await.unwrap();
+        }
     }
 
     pub async fn reload(&self) {

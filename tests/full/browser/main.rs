@@ -2,6 +2,7 @@
 //! Fails where it is not installed. Does not treat what any client shows as
 //! well: `tests/it` does, by bytes.
 
+mod chat;
 mod chromium;
 mod clicks;
 #[path = "../it/files.rs"]
