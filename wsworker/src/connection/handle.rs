@@ -214,15 +214,25 @@ impl Handle {
     /// Sends what came on another connection. That one is not read while this one's
     /// queue is over half full, so there is room.
     pub(super) fn forward(&self, message: &Message) {
-        let mut queue = self.queue();
         if self.state() != State::Open {
             return;
         }
-        let at_once = self.is_drained();
-        self.enqueue(&mut queue, |batch| match at_once {
-            true => batch.push_message(self.role, message),
-            false => batch.push_waiting(self.role, message),
+        let held = turn::held(self, |held| {
+            let held = held.filter(|_| self.is_drained());
+            held.map(|batch| batch.push_message(self.role, message))
         });
+        if held.is_none() {
+            self.queue_forwarded(message);
+        }
+    }
+
+    #[cold]
+    fn queue_forwarded(&self, message: &Message) {
+        let mut queue = self.queue();
+        // Asked again under the lock: a Close is the last frame.
+        if self.state() == State::Open {
+            self.enqueue(&mut queue, |batch| batch.push_waiting(self.role, message));
+        }
     }
 
     /// Answers a ping. Of those that have to wait behind something only the last is
@@ -355,7 +365,7 @@ impl Handle {
         let buffered = self.buffered.fetch_add(added, Ordering::AcqRel);
         // Woken only when there was nothing to write: else it knows already. Its
         // own turn looks at the queue before it ends.
-        let own = turn::is_attended(self) || turn::held(self, |held| held.is_some());
+        let own = turn::held(self, |held| held.is_some());
         if let (0, false, Some(waker)) = (buffered, own, &queue.waker) {
             waker.wake_by_ref();
         }

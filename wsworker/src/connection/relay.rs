@@ -21,7 +21,7 @@ use super::consumer::{Consumer, Event, Turned};
 use super::handle::Handle;
 use super::hub::Hub;
 use super::task::Connection;
-use super::turn::{self, Inbox};
+use super::turn::{self, Attended, Inbox};
 use crate::protocol::close::{CloseCode, CloseEvent, ClosePayload};
 use crate::wire::{OpCode, Role, key};
 
@@ -90,7 +90,7 @@ impl Relay {
         }
     }
 
-    /// Lets a side do what there is to do. What it sends to the other waits there.
+    /// Lets a side do what there is to do, and the other write what that sent to it.
     fn drive(&mut self, side: usize) {
         let [one, other] = &mut self.sides;
         let (this, other) = match side {
@@ -100,20 +100,22 @@ impl Relay {
         let Some(connection) = &mut this.connection else {
             return;
         };
-        let other = other.connection.as_ref().map(Connection::handle);
-        // What is sent there is seen to before this poll ends.
-        let _attended = other.map(turn::attend);
         let mut cx = Context::from_waker(&this.waker);
         if !this.call.called.swap(false, Ordering::AcqRel) && connection.write_out(&mut cx) {
             return;
         }
+        let far = other.connection.as_ref().map(Connection::handle);
+        let attended = far.map(turn::attend);
         let ended = Pin::new(&mut *connection).poll(&mut cx).is_ready();
-        if let (Some(closing), Some(other)) = (connection.handle().closing(), other) {
+        if let (Some(closing), Some(far)) = (connection.handle().closing(), far) {
             // The server goes away, and the connection to the other side with it.
-            other.close(closing);
+            far.close(closing);
         }
         if ended {
             this.connection = None;
+        }
+        if attended.as_ref().is_some_and(Attended::has_passed) {
+            other.write_out();
         }
     }
 }
@@ -151,6 +153,16 @@ impl Side {
             connection: Some(connection),
             waker: call.clone().into(),
             call,
+        }
+    }
+
+    /// Writes what the other has sent to it.
+    fn write_out(&mut self) {
+        let mut cx = Context::from_waker(&self.waker);
+        if let Some(connection) = &mut self.connection
+            && !connection.write_out(&mut cx)
+        {
+            self.call.called.store(true, Ordering::Release);
         }
     }
 

@@ -193,15 +193,15 @@ impl<C: Consumer> Connection<C> {
 
     /// Writes what another's turn has sent; gives whether that is all there is to do.
     pub(super) fn write_out(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.life.phase() != Phase::Open || self.stopped {
-            return false;
-        }
+        let calm = self.life.phase() == Phase::Open && !self.stopped;
         turn::on_this_thread(|thread| {
             let turn = Turn::enter(thread, &self.handle);
-            self.flush(&turn, cx);
+            if turn.hold_passed() || calm {
+                self.flush(&turn, cx);
+            }
         });
         self.park();
-        self.life.phase() == Phase::Open
+        calm && self.life.phase() == Phase::Open
     }
 
     fn awake(&mut self) -> &mut Awake {

@@ -35,6 +35,10 @@ pub(super) struct Thread {
     whole: Cell<Option<Message>>,
     /// What the turn before left for the next.
     kept: Cell<Option<Box<dyn Any>>>,
+    /// The address of the handle that is attended to; 0: of none.
+    attended: Cell<usize>,
+    /// Frames to be written there.
+    passed: RefCell<Batch>,
 }
 
 /// A connection's share of its thread in one turn, before others have theirs:
@@ -124,6 +128,14 @@ impl<'a> Turn<'a> {
         batch.is_empty()
     }
 
+    /// Makes the frames that were passed to this connection those of its turn, which
+    /// has none yet; gives whether there are any.
+    #[inline]
+    pub(super) fn hold_passed(&self) -> bool {
+        self.thread.batch.swap(&self.thread.passed);
+        self.held() > 0
+    }
+
     /// Takes the held frames out, to be written.
     #[inline]
     pub(super) fn take(&self) -> Batch {
@@ -208,6 +220,8 @@ impl Thread {
             slot: Cell::new(Slot::Closed),
             whole: Cell::new(None),
             kept: Cell::new(None),
+            attended: Cell::new(0),
+            passed: RefCell::new(Batch::new()),
         }
     }
 
@@ -297,38 +311,47 @@ impl Future for Next {
     }
 }
 
-/// The frames held in this handle's turn, if it has its turn on this thread.
+/// The frames held for this handle, if it has its turn on this thread or is attended to.
 #[inline]
 pub(super) fn held<R>(handle: &Handle, f: impl FnOnce(Option<&mut Batch>) -> R) -> R {
     THREAD.with(|thread| {
-        if thread.of.get() == address(handle) {
+        let address = address(handle);
+        if thread.of.get() == address {
             f(Some(&mut thread.batch.borrow_mut()))
+        } else if thread.attended.get() == address {
+            f(Some(&mut thread.passed.borrow_mut()))
         } else {
             f(None)
         }
     })
 }
 
-/// While it lives, this thread's poll looks at the queue of one more handle before
-/// it ends, so that nobody need be woken for it.
-pub(super) struct Attended {
-    before: usize,
-}
+/// While it lives, what this thread sends on one more connection is held too, for
+/// whoever attends to that one: nobody need be woken for it.
+pub(super) struct Attended(());
 
 pub(super) fn attend(handle: &Handle) -> Attended {
-    Attended {
-        before: ATTENDED.replace(address(handle)),
+    THREAD.with(|thread| thread.attended.set(address(handle)));
+    Attended(())
+}
+
+impl Attended {
+    /// Was something sent there that is still held?
+    pub(super) fn has_passed(&self) -> bool {
+        THREAD.with(|thread| !thread.passed.borrow().is_empty())
     }
 }
 
 impl Drop for Attended {
     fn drop(&mut self) {
-        ATTENDED.set(self.before);
+        THREAD.with(|thread| {
+            thread.attended.set(0);
+            // Written by now, unless a panic came between.
+            if !thread.passed.borrow().is_empty() {
+                thread.passed.take();
+            }
+        });
     }
-}
-
-pub(super) fn is_attended(handle: &Handle) -> bool {
-    ATTENDED.get() == address(handle)
 }
 
 #[inline]
@@ -338,7 +361,6 @@ fn address(handle: &Handle) -> usize {
 
 thread_local! {
     static THREAD: Thread = Thread::new();
-    static ATTENDED: Cell<usize> = const { Cell::new(0) };
 }
 
 const MESSAGES_A_TURN: usize = 1024;
