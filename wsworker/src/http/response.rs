@@ -45,7 +45,8 @@ impl Response {
     ///
     /// # Errors
     /// The status is not between 200 and 599. A 101 comes from
-    /// [`Upgrade::accept`](crate::Upgrade::accept) alone.
+    /// [`Upgrade::accept`](crate::Upgrade::accept) and
+    /// [`Upgrade::respond`](crate::Upgrade::respond) alone.
     pub fn new(status: u16) -> Result<Self> {
         Self::with(None, Body::empty()).with_status(status)
     }
@@ -385,6 +386,9 @@ impl fmt::Debug for Response {
 pub(super) fn final_status(status: u16) -> Result<StatusCode> {
     match StatusCode::from_u16(status) {
         Ok(found) if (200..600).contains(&status) => Ok(found),
+        Ok(StatusCode::SWITCHING_PROTOCOLS) => Err(Error::invalid(
+            "a 101 comes from `req.upgrade()?.accept()` or `.respond(client)`",
+        )),
         _ => Err(Error::invalid(format!(
             "status {status} cannot be a response's: 200 to 599 can"
         ))),
