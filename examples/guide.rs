@@ -51,12 +51,12 @@ impl Worker for Guide {
 }
 
 fn handle_request(request: &Request) -> Result<Response> {
+    // Written as in the guide; leave these lines out: `upgrade()?` answers 426 with
+    // the `Upgrade` header, takes `WebSocket` in any case, and checks the rest.
     let upgrade_header = request.header("Upgrade");
     if upgrade_header != Some("websocket") {
         return Response::error("Expected Upgrade: websocket", 426);
     }
-    // The header is not all that makes the request for a WebSocket valid. This
-    // checks the rest, and the header too: the lines above can be left out.
     let upgrade = request.upgrade()?;
 
     let (client, server) = WebSocketPair::new();

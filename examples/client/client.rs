@@ -20,7 +20,8 @@ use wsworker::{Client, Event, State, WebSocketEvents};
 struct Options {
     /// The server: ws://, and with the feature `tls` wss:// too.
     url: String,
-    /// Leaves after so many messages; with fewer the status is 1.
+    /// Leaves after so many messages, for which it waits without end unless there is a
+    /// --timeout; with fewer the status is 1.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Without a count, leaves when the input has ended and nothing came for so long.
@@ -48,8 +49,9 @@ struct Options {
 async fn main() {
     let options = Options::parse();
     let limit = options.timeout.unwrap_or(Duration::MAX);
-    let ended = timeout(limit, talk(&options)).await;
-    let ended = ended.unwrap_or_else(|_| Err(Error::new(format!("not done within {limit:?}"))));
+    let mut came = 0;
+    let ended = timeout(limit, talk(&options, &mut came)).await;
+    let ended = ended.unwrap_or_else(|_| Err(Error::new(late(&options, came, limit))));
     if let Err(error) = &ended {
         eprintln!("{error}");
     }
@@ -57,12 +59,21 @@ async fn main() {
     std::process::exit(i32::from(!ended.unwrap_or(false)));
 }
 
-/// The whole conversation. Was its end what was wanted?
-async fn talk(options: &Options) -> Result<bool> {
+/// What is said when the time is up.
+fn late(options: &Options, came: u64, limit: Duration) -> String {
+    match options.count {
+        Some(count) => format!("got {came} of {count} messages within {limit:?}"),
+        None => format!("not done within {limit:?}"),
+    }
+}
+
+/// The whole conversation, which counts the messages that came. Was its end what
+/// was wanted?
+async fn talk(options: &Options, came: &mut u64) -> Result<bool> {
     let mut ws = connect(options).await?;
     let out = WebSocket::clone(&ws); // `next` borrows the events
     let mut lines = BufReader::new(stdin()).lines();
-    let (mut is_typing, mut came) = (true, 0);
+    let mut is_typing = true;
     loop {
         // A server that reads slowly slows the input, and is heard meanwhile.
         let line = async {
@@ -74,15 +85,15 @@ async fn talk(options: &Options) -> Result<bool> {
             event = ws.next() => match event {
                 Some(Event::Message(message)) => {
                     println!("{message}");
-                    came += 1;
-                    if options.count == Some(came) {
+                    *came += 1;
+                    if options.count == Some(*came) {
                         out.close_with(CloseCode::NORMAL, "")?;
                     }
                 }
                 Some(Event::Close(close)) => {
                     eprintln!("closed with {close}");
                     let is_normal = matches!(close.code, 1000 | 1005);
-                    return Ok(is_normal && options.count.is_none_or(|count| came >= count));
+                    return Ok(is_normal && options.count.is_none_or(|count| *came >= count));
                 }
                 Some(Event::Error(error)) => eprintln!("{error}"),
                 _ => {}
@@ -98,6 +109,7 @@ async fn talk(options: &Options) -> Result<bool> {
 }
 
 async fn connect(options: &Options) -> Result<WebSocketEvents> {
+    check(&options.url)?;
     let client = Client::builder().max_message(64 << 20);
     #[cfg(feature = "tls")]
     let client = (options.ca.iter()).fold(client, wsworker::ClientBuilder::root_certificate);
@@ -112,6 +124,22 @@ async fn connect(options: &Options) -> Result<WebSocketEvents> {
     let ws = response.into_websocket()?.accept();
     eprintln!("connected, {}", ws.protocol().unwrap_or("no subprotocol"));
     Ok(ws)
+}
+
+/// What is wrong with a URL, in this program's words.
+fn check(url: &str) -> Result<()> {
+    if !url.contains("://") {
+        return Err(Error::new(format!(
+            "'{}' is no URL: wanted one such as ws://127.0.0.1:8787/",
+            url.escape_debug()
+        )));
+    }
+    if cfg!(not(feature = "tls")) && (url.starts_with("wss:") || url.starts_with("https:")) {
+        return Err(Error::new(
+            "this needs the feature `tls`: run it with `cargo run --features tls --example client`",
+        ));
+    }
+    Ok(())
 }
 
 fn header(text: &str) -> Result<(String, String), &'static str> {

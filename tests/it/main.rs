@@ -10,6 +10,7 @@ mod closing;
 mod frames;
 mod idle;
 mod layers;
+mod log;
 mod objects;
 mod opening;
 mod order;

@@ -31,6 +31,19 @@
 //! - [`fetch`](fn@fetch) asks other servers; [`Client`] does so with other settings.
 //! - Every limit has a documented default; a peer can never make the process
 //!   panic, hang or hold memory without bound.
+//!
+//! # Features
+//!
+//! - `client`, on by default: [`fetch`](fn@fetch) and [`Client`], requests and
+//!   WebSockets to other servers.
+//! - `objects`: Durable Objects, [`durable_object`](macro@durable_object), with
+//!   their storage in SQLite.
+//! - `tls`: `https` and `wss`, for servers (`Server::tls`, `WSWORKER_TLS_CERT` and
+//!   `WSWORKER_TLS_KEY`) and for [`fetch`](fn@fetch), which then speaks HTTP/2 too.
+//! - `dev-cert`: `Tls::self_signed`, certificates made on the spot for development.
+//!   Turns `tls` on.
+//! - `testing`: the module `testing`, tests of a worker without a port. Turns
+//!   `client` on.
 
 #[cfg(all(any(doc, doctest), feature = "client"))]
 pub mod docs;

@@ -40,6 +40,10 @@ use crate::socket::WebSocket;
 /// ends that both wait would do so for ever: there an echo waits for
 /// [`ready`](WebSocket::ready), or `send` says that it is full.
 ///
+/// A callback may await for as long as it likes, but must not block its thread:
+/// every connection of that thread would wait. Long computations and blocking
+/// calls go into `tokio::task::spawn_blocking`.
+///
 /// ```
 /// use wsworker::prelude::*;
 ///
@@ -241,7 +245,7 @@ impl<W: Worker> Entrypoint for Prototype<W> {
                 Answer { response, start }
             }
             Err(error) => Answer {
-                response: failure(&error).into_parts_for_server().0,
+                response: failure(&head, &error).into_parts_for_server().0,
                 start: None,
             },
         }
@@ -258,12 +262,15 @@ impl<W: Worker> Prototype<W> {
 
 /// The response to a request whose worker failed. What went wrong is logged
 /// under an id, and only the id is told.
-fn failure(error: &Error) -> Response {
+fn failure(request: &Head, error: &Error) -> Response {
     if let Some(response) = Response::rejection(error) {
         return response;
     }
     let id = format!("{:016x}", RandomState::new().hash_one(0));
-    log(&format!("fetch failed, error id {id}"), error);
+    // Without the query, which may have secrets in it.
+    let (method, path) = (&request.method, request.uri.path());
+    let what = format!("the worker's fetch failed for {method} {path}, error id {id}");
+    log(&what, error);
     let text = format!("Internal Server Error\nerror id: {id}\n");
     Response::error(text, StatusCode::INTERNAL_SERVER_ERROR.as_u16())
         .expect("500 is a final status")

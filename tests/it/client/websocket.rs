@@ -234,6 +234,47 @@ fn what_is_no_websocket_is_an_error_that_says_what_came() {
 }
 
 #[test]
+fn a_refusals_first_line_is_in_the_error() {
+    within(async || {
+        let long = "é".repeat(300);
+        for (kind, body, shown) in [
+            (
+                "text/plain; charset=utf-8",
+                "log in first\nor else",
+                ": log in first",
+            ),
+            (
+                "application/json",
+                "{\"error\":\"no\"}",
+                ": {\"error\":\"no\"}",
+            ),
+            ("text/plain", "red\u{1b}[31m", ": red"),
+            ("text/plain", &*long, &*format!(": {}", "é".repeat(200))),
+            ("text/plain", "\r\n", ""),
+            ("text/html", "<h1>no</h1>", ""),
+            ("text/plain\r\ncontent-encoding: gzip", "\u{1f}", ""),
+        ] {
+            let length = body.len();
+            let server = RawServer::answering(format!(
+                "HTTP/1.1 401 Unauthorized\r\ncontent-type: {kind}\r\n\
+                 content-length: {length}\r\n\r\n{body}"
+            ));
+            let response = client().fetch(server.ws_url("/")).await.unwrap();
+            let error = response.into_websocket().unwrap_err().to_string();
+            let wanted = format!("it answered 401 Unauthorized{shown}");
+            assert!(error.ends_with(&wanted), "{error}");
+        }
+        // It is not waited for.
+        let server = RawServer::answering(
+            "HTTP/1.1 401 Unauthorized\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\n",
+        );
+        let response = client().fetch(server.ws_url("/")).await.unwrap();
+        let error = response.into_websocket().unwrap_err().to_string();
+        assert!(error.ends_with("it answered 401 Unauthorized"), "{error}");
+    });
+}
+
+#[test]
 fn our_close_is_answered_and_the_connection_ends() {
     within(async || {
         let server = accepting("", |conn| {

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use wsworker::prelude::*;
 
+use crate::log::Logged;
 use crate::raw::{Frame, Head, RawClient, encode_all};
 use crate::server::{Event, Recorded, SECRET, Served, within};
 
@@ -47,6 +48,17 @@ fn a_panic_in_fetch_is_500_with_an_id_and_nothing_internal() {
             texts.insert(text);
         }
         assert_eq!(texts.len(), 3, "each failure has an id: {texts:?}");
+    });
+}
+
+#[test]
+fn a_failed_fetch_is_logged_with_its_request_and_the_id() {
+    within(async || {
+        let logged = Logged::start();
+        let (_, text) = failed("/fetch-fail?token=abc").await;
+        let id = text.split("error id: ").nth(1).unwrap().trim();
+        let wanted = format!("the worker's fetch failed for GET /fetch-fail, error id {id}");
+        assert_eq!(logged.take("fetch failed"), [wanted]);
     });
 }
 

@@ -7,6 +7,7 @@ use wsworker::WebSocketPair;
 use wsworker::prelude::*;
 
 use super::{Asked, Handing, echo, expect_close, next, only, opened, tasks};
+use crate::log::Logged;
 use crate::raw::{DEADLINE, Frame, RawClient};
 use crate::server::{Served, eventually, within};
 
@@ -67,6 +68,48 @@ fn an_end_accepted_after_the_other_was_dropped_hears_1011() {
     });
 }
 
+/// What the log has of ends that nobody accepted.
+fn warned(logged: &Logged) -> usize {
+    logged.take("neither accepted nor returned").len()
+}
+
+#[test]
+fn a_dropped_end_is_warned_of_once_whatever_the_other_becomes() {
+    within(async || {
+        let logged = Logged::start();
+        let mut server = Handing::start().await;
+
+        let (client, end) = WebSocketPair::new();
+        let mut raw = server.open(client).await;
+        assert_eq!(warned(&logged), 0);
+        drop(end);
+        raw.expect_close(1011).await;
+        assert_eq!(warned(&logged), 1, "a client, before");
+
+        let (client, end) = WebSocketPair::new();
+        drop(end);
+        assert_eq!(warned(&logged), 0);
+        let mut raw = server.open(client).await;
+        raw.expect_close(1011).await;
+        assert_eq!(warned(&logged), 1, "a client, after");
+
+        let (client, end) = WebSocketPair::new();
+        let mut events = end.accept();
+        drop(client);
+        expect_close(&mut events, 1011).await;
+        assert_eq!(warned(&logged), 1, "accepted, before");
+
+        let (client, end) = WebSocketPair::new();
+        drop(client);
+        let mut events = end.accept();
+        expect_close(&mut events, 1011).await;
+        assert_eq!(warned(&logged), 1, "accepted, after");
+
+        drop(WebSocketPair::new());
+        assert_eq!(warned(&logged), 0, "nobody is there to miss it");
+    });
+}
+
 #[test]
 fn two_dropped_ends_leave_nothing() {
     within(async || {
@@ -120,6 +163,7 @@ impl Worker for AtOnce {
 #[test]
 fn a_client_that_does_not_wait_for_its_101_is_heard_as_1006() {
     within(async || {
+        let logged = Logged::start();
         let (tell, mut told) = unbounded_channel();
         let server = Served::start(AtOnce(tell)).await;
         for round in 0..20 {
@@ -134,6 +178,7 @@ fn a_client_that_does_not_wait_for_its_101_is_heard_as_1006() {
             let code = timeout(DEADLINE, told.recv()).await;
             assert_eq!(code.expect("it never closes"), Some(1006));
         }
+        assert_eq!(warned(&logged), 0);
     });
 }
 

@@ -217,7 +217,7 @@ fn a_timeout_bounds_the_handshake_and_the_conversation() {
             let arguments = ["--timeout", "300ms", "--count", "1"];
             let (status, out, err) = run(&server.ws_url("/"), &arguments, "hello\n");
             assert_eq!((status, &*out), (Some(1), ""));
-            assert!(err.ends_with("not done within 300ms\n"), "{err}");
+            assert!(err.ends_with("got 0 of 1 messages within 300ms\n"), "{err}");
             assert!(begun.elapsed() >= Duration::from_millis(300));
         }
     });
@@ -231,9 +231,14 @@ fn it_says_in_one_line_why_there_is_no_socket() {
     let page = RawServer::answering("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
     for (url, wanted) in [
         ("nonsense", "is no URL"),
+        ("127.0.0.1:1", "wanted one such as ws://127.0.0.1:8787/"),
         ("ftp://127.0.0.1/", "'ftp'"),
         (&*refused, "Connection refused"),
         ("wss://127.0.0.1:1/", "feature `tls`"),
+        (
+            "wss://127.0.0.1:1/",
+            "cargo run --features tls --example client",
+        ),
         (&*page.ws_url("/"), "404 Not Found"),
     ] {
         let (status, out, err) = run(url, &[], "hello\n");

@@ -140,15 +140,20 @@ const OPTIONS: Options = Options {
 };
 
 /// What belongs to a deployment rather than to a worker, and is a method of `Server` only.
-const ON_THE_SERVER: [&str; 10] = [
+const ON_THE_SERVER: [&str; 15] = [
     "accept_any_origin",
     "bind",
     "close_timeout",
+    "data",
     "drain_timeout",
     "frame_timeout",
+    "max_body",
     "max_connections",
     "max_connections_per_address",
     "max_header_size",
+    "secret",
+    "storage",
+    "tls",
     "trusted_proxies",
     "var",
 ];

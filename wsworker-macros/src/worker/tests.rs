@@ -73,6 +73,14 @@ fn a_mistake_in_the_options_and_one_in_the_place_are_both_reported() {
 }
 
 #[test]
+fn what_is_set_on_the_server_is_told_so() {
+    for name in ["max_body", "data", "storage", "secret", "tls"] {
+        let wanted = format!("`{name}` is set on the server: write `Server::new(...).{name}(...)`");
+        assert_eq!(errors(&format!("{name} = 1"), ECHO), [wanted]);
+    }
+}
+
+#[test]
 fn each_wrong_form_shows_the_right_one() {
     for (args, wanted) in [
         ("max_message", "write `max_message = \"1 MiB\"`"),

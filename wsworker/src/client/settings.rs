@@ -153,7 +153,10 @@ impl ClientBuilder {
     }
 
     /// Trusts servers with a certificate from this authority too, beside the
-    /// platform's own: one or more certificates in PEM.
+    /// platform's own: one or more certificates in PEM. Needs the feature `tls`.
+    ///
+    /// The variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name files and directories of
+    /// certificates that are trusted in place of the platform's own.
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {

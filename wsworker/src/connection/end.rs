@@ -12,7 +12,6 @@ use super::handle::Handle;
 use super::mailbox::Collector;
 use super::pair::{Loss, Pair};
 use super::relay;
-use crate::log;
 use crate::protocol::close::{CloseCode, ClosePayload};
 use crate::wire::Role;
 
@@ -124,12 +123,7 @@ impl Drop for End {
                     true => Loss::Unsent,
                     false => Loss::Dropped,
                 };
-                if pair.lose(loss) && !self.leaving {
-                    log::warn(
-                        "an end of a WebSocketPair was dropped, neither accepted nor returned: \
-                         the other one is closed with 1011",
-                    );
-                }
+                pair.lose(loss);
             }
             Some(Kind::Fetched(fetched)) => fetched.close(),
         }

@@ -15,6 +15,7 @@ use super::hub::{Hub, Limits};
 use super::mailbox::Collector;
 use super::stream::Stream;
 use super::task::READ_AHEAD;
+use crate::log;
 use crate::protocol::close::{CloseCode, ClosePayload};
 use crate::wire::Role;
 
@@ -83,6 +84,7 @@ impl Pair {
             // Outside any runtime nobody can run it, and that is no mistake of whoever
             // accepts: it hears 1006 as it is dropped.
             Decided::Lost(loss) => {
+                loss.warn();
                 let _ = alone(accepted, loss);
                 Ok(())
             }
@@ -103,6 +105,7 @@ impl Pair {
             Decided::Accepted(accepted) => accepted.begin(Source::Opening(opening)),
             Decided::Out(held) => held.decide(Fate::Joined(Box::new(opening))),
             Decided::Lost(loss) => {
+                loss.warn();
                 let handle = Handle::new(Role::Server);
                 handle.close(&loss.close());
                 opening.begin(handle, Collector::deaf());
@@ -110,22 +113,25 @@ impl Pair {
         }
     }
 
-    /// An end is lost. Gives whether the other one has to do with it.
-    pub(super) fn lose(&self, loss: Loss) -> bool {
+    /// An end is lost.
+    pub(super) fn lose(&self, loss: Loss) {
         let mut first = self.first();
         let Some(decided) = first.take() else {
             *first = Some(Decided::Lost(loss));
-            return false;
+            return;
         };
         drop(first);
         match decided {
             // Outside any runtime nobody can run it: it hears 1006 as it is dropped.
-            Decided::Accepted(accepted) => alone(accepted, loss).is_ok(),
-            Decided::Out(held) => {
-                held.decide(Fate::Lost(loss));
-                true
+            Decided::Accepted(accepted) => {
+                loss.warn();
+                let _ = alone(accepted, loss);
             }
-            Decided::Lost(_) => false,
+            Decided::Out(held) => {
+                loss.warn();
+                held.decide(Fate::Lost(loss));
+            }
+            Decided::Lost(_) => {}
         }
     }
 
@@ -135,6 +141,17 @@ impl Pair {
 }
 
 impl Loss {
+    /// Says it in the log, where it is the program's own mistake. For a loss that
+    /// somebody hears of: two ends that are lost are nobody's.
+    fn warn(self) {
+        if let Self::Dropped = self {
+            log::warn(
+                "an end of a WebSocketPair was dropped, neither accepted nor returned: \
+                 the other one is closed with 1011",
+            );
+        }
+    }
+
     /// What the other end's peer hears.
     pub(super) fn close(self) -> ClosePayload {
         match self {

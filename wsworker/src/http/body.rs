@@ -95,6 +95,16 @@ impl Body {
         poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
+    /// The next chunk, if it is there without waiting.
+    #[cfg(feature = "client")]
+    pub(super) fn chunk_at_once(&mut self) -> Option<Bytes> {
+        let polled = self.poll_chunk(&mut Context::from_waker(std::task::Waker::noop()));
+        match polled {
+            Poll::Ready(Some(Ok(chunk))) => Some(chunk),
+            _ => None,
+        }
+    }
+
     /// How many bytes are still to come, if that is known.
     pub fn length(&self) -> Option<u64> {
         HttpBody::size_hint(self).exact()

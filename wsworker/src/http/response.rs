@@ -45,7 +45,8 @@ impl Response {
     ///
     /// # Errors
     /// The status is not between 200 and 599. A 101 comes from
-    /// [`Upgrade::accept`](crate::Upgrade::accept) alone.
+    /// [`Upgrade::accept`](crate::Upgrade::accept) and
+    /// [`Upgrade::respond`](crate::Upgrade::respond) alone.
     pub fn new(status: u16) -> Result<Self> {
         Self::with(None, Body::empty()).with_status(status)
     }
@@ -222,15 +223,20 @@ impl Response {
     ///
     /// # Errors
     /// [`is_handshake`](crate::Error::is_handshake): the server didn't accept the
-    /// WebSocket. The error says what it answered.
+    /// WebSocket. The error says what it answered: the status and, of a body of plain
+    /// text or JSON that has come by now, the first line, up to 200 characters.
     #[cfg(feature = "client")]
-    pub fn into_websocket(self) -> Result<WebSocketEnd> {
+    pub fn into_websocket(mut self) -> Result<WebSocketEnd> {
+        if let Some(websocket) = self.websocket.take() {
+            return Ok(websocket);
+        }
         let status = self.status();
-        self.websocket.ok_or_else(|| {
-            Error::handshake(format!(
-                "server didn't accept WebSocket, it answered {status}"
-            ))
-        })
+        let mut message = format!("server didn't accept WebSocket, it answered {status}");
+        if let Some(line) = self.first_line() {
+            message.push_str(": ");
+            message.push_str(&line);
+        }
+        Err(Error::handshake(message))
     }
 
     /// The response that an error stands for, if it stands for one: its status
@@ -349,6 +355,27 @@ impl Response {
         }
     }
 
+    /// What the body begins with, if that is text and there without waiting.
+    #[cfg(feature = "client")]
+    fn first_line(mut self) -> Option<String> {
+        let kind = self.header_str(CONTENT_TYPE.as_str())?;
+        let kind = kind.split(';').next()?.trim();
+        let is_text = ["text/plain", JSON]
+            .iter()
+            .any(|k| kind.eq_ignore_ascii_case(k));
+        let is_plain = is_text && !self.headers().contains_key(http::header::CONTENT_ENCODING);
+        // A body that has not come starts a timer, which only a runtime has.
+        if !is_plain || tokio::runtime::Handle::try_current().is_err() {
+            return None;
+        }
+        let chunk = self.body_mut().chunk_at_once()?;
+        let start = String::from_utf8_lossy(&chunk[..chunk.len().min(4 * LINE)]);
+        let line = start.trim_start().chars();
+        // Nor any other control character, which a terminal might obey.
+        let line: String = line.take_while(|c| !c.is_control()).take(LINE).collect();
+        Some(line).filter(|line| !line.is_empty())
+    }
+
     fn is_reserved(&self, name: &HeaderName) -> bool {
         let opens =
             [CONNECTION, UPGRADE].contains(name) || name.as_str().starts_with("sec-websocket-");
@@ -385,6 +412,9 @@ impl fmt::Debug for Response {
 pub(super) fn final_status(status: u16) -> Result<StatusCode> {
     match StatusCode::from_u16(status) {
         Ok(found) if (200..600).contains(&status) => Ok(found),
+        Ok(StatusCode::SWITCHING_PROTOCOLS) => Err(Error::invalid(
+            "a 101 comes from `req.upgrade()?.accept()` or `.respond(client)`",
+        )),
         _ => Err(Error::invalid(format!(
             "status {status} cannot be a response's: 200 to 599 can"
         ))),
@@ -397,6 +427,10 @@ fn number(value: &HeaderValue) -> Option<u64> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|_| digits)
 }
+
+/// Characters of a refusal that an error shows.
+#[cfg(feature = "client")]
+const LINE: usize = 200;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";

@@ -22,7 +22,8 @@ use crate::worker::{Entry, Worker};
 /// [`ServerHandle::shutdown`](crate::ServerHandle::shutdown) does, and `run`
 /// returns `Ok`. A second one exits at once, with status 130 or 143, whatever
 /// the threads are busy with. Where it listens, how to try it, and how the drain
-/// went is printed on stdout.
+/// went is printed on stdout. Errors and warnings go to `tracing`, and to stderr
+/// where no subscriber is set.
 ///
 /// Each setting is taken from the environment, else from [`Server`]'s methods
 /// ([`Server::run`]), else from `#[worker(...)]`, else from its default. An

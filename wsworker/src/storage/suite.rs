@@ -9,7 +9,7 @@
 //! # */
 //! # #[tokio::main(flavor = "current_thread")]
 //! async fn memory_holds() {
-//!     suite::run(async || MemoryStorage::new()).await;
+//!     suite::check(async || MemoryStorage::new()).await;
 //! }
 //! # memory_holds();
 //! ```
@@ -53,7 +53,7 @@ macro_rules! checks {
 ///
 /// # Panics
 /// If a check fails; the check's name goes to standard error.
-pub async fn run<S: Storage>(empty: impl AsyncFn() -> S) {
+pub async fn check<S: Storage>(empty: impl AsyncFn() -> S) {
     checks! {
         Arc::new(empty().await) as Shared,
         values:

@@ -15,13 +15,13 @@ use wsworker::storage::{
 
 #[tokio::test]
 async fn memory_holds() {
-    suite::run(async || MemoryStorage::new()).await;
+    suite::check(async || MemoryStorage::new()).await;
 }
 
 #[tokio::test]
 async fn sqlite_holds() {
     let directories = RefCell::default();
-    suite::run(async || new(&directories)).await;
+    suite::check(async || new(&directories)).await;
 }
 
 /// Its callers are tasks of a runtime with several threads.
@@ -32,7 +32,7 @@ async fn sqlite_holds_when_it_is_opened_again() {
 
 #[tokio::test]
 async fn one_whose_faults_do_not_come_holds() {
-    suite::run(async || FaultyStorage::new(MemoryStorage::new())).await;
+    suite::check(async || FaultyStorage::new(MemoryStorage::new())).await;
     let open = async |directory: &TempDir| FaultyStorage::new(open(directory));
     suite::persistent(|| tempdir().unwrap(), open).await;
 }
@@ -56,7 +56,7 @@ fn the_suite_finds_what_does_not_hold() {
             inner: MemoryStorage::new(),
             late: Mutex::default(),
         };
-        let found = run_to_panic(suite::run(async || broken()));
+        let found = run_to_panic(suite::check(async || broken()));
         assert!(found, "{wrong:?} is not found");
     }
     // As one that holds only what its process has.

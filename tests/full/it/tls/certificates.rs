@@ -6,6 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, KeyPair, PublicKeyData, date_time_ymd};
 use ring::digest::{SHA256, digest};
 use tokio_rustls::rustls;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use wsworker::Tls;
 use wsworker::prelude::*;
 
@@ -153,6 +155,19 @@ fn a_development_certificate_holds_for_its_names_alone() {
         let error = Tls::self_signed(["löcal"]).unwrap_err();
         assert!(error.to_string().contains("löcal"), "{error}");
     });
+}
+
+#[test]
+fn a_development_certificates_subject_is_none_that_others_have() {
+    let der = CertificateDer::from_pem_slice(&certificate().certificate_pem().unwrap()).unwrap();
+    let has = |text: &str| {
+        der.windows(text.len())
+            .filter(|w| *w == text.as_bytes())
+            .count()
+    };
+    // Issuer and subject; the name is in the extension alone.
+    assert_eq!(has("wsworker development certificate"), 2);
+    assert_eq!(has("localhost"), 1);
 }
 
 #[test]

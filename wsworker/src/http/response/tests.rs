@@ -127,6 +127,12 @@ fn only_final_statuses_can_be_given() {
 }
 
 #[test]
+fn the_error_of_a_101_says_where_one_comes_from() {
+    let error = Response::new(101).unwrap_err().to_string();
+    assert!(error.contains("req.upgrade()?.accept()"), "{error}");
+}
+
+#[test]
 fn a_bad_header_is_an_error_that_does_not_show_its_value() {
     assert!(Response::text("").try_header("a b", "x").is_err());
     let error = Response::text("").try_header("x", "secret\n").unwrap_err();

@@ -34,15 +34,19 @@ impl Tls {
         I: IntoIterator<Item: Into<String>>,
     {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
-        let Some(first) = names.first().cloned() else {
+        if names.is_empty() {
             return Err(Error::config("a certificate needs at least one name"));
-        };
+        }
         let shown = names.join(", ");
         let failed = |e: rcgen::Error| {
             Error::config(format!("cannot make a certificate for '{shown}': {e}"))
         };
         let mut params = CertificateParams::new(names).map_err(failed)?;
-        params.distinguished_name.push(DnType::CommonName, first);
+        // A subject that no other certificate has: clients look for whom to trust by it, and
+        // Debian's ssl-cert puts one for `localhost` among those. The names are in the
+        // extension alone (RFC 9110 §4.3.4).
+        let subject = "wsworker development certificate";
+        params.distinguished_name.push(DnType::CommonName, subject);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let epoch = date_time_ymd(1970, 1, 1);
