@@ -13,17 +13,22 @@ impl Worker for Echo {
 }
 
 // README begins.
-use wsworker::testing::{TestServer, Via};
+// At the end of the worker's file.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wsworker::testing::{TestServer, Via};
 
-#[tokio::test(start_paused = true)]
-async fn it_echoes() -> wsworker::Result<()> {
-    let server = TestServer::start(Echo, Via::Memory).await?;
-    let mut ws = server.connect("/").await?;
-    ws.send("hello")?;
-    assert_eq!(ws.text().await?, "hello");
-    server.shutdown().await?;
-    assert_eq!(ws.closed().await?.code, 1001);
-    Ok(())
+    #[tokio::test(start_paused = true)]
+    async fn it_echoes() -> Result<()> {
+        let server = TestServer::start(Echo, Via::Memory).await?;
+        let mut ws = server.connect("/").await?;
+        ws.send("hello")?;
+        assert_eq!(ws.text().await?, "hello");
+        server.shutdown().await?;
+        assert_eq!(ws.closed().await?.code, 1001);
+        Ok(())
+    }
 }
 // README ends.
 
