@@ -223,11 +223,17 @@ impl Browser {
         self.element(selector).await.text().await.unwrap()
     }
 
+    /// None too while the page makes it, or makes it anew.
+    async fn text_so_far(&self, selector: &str) -> Option<String> {
+        let element = self.driver().find(By::Css(selector)).await.ok()?;
+        element.text().await.ok()
+    }
+
     /// Waits until this text is to be seen there.
     pub async fn shows(&self, selector: &str, wanted: &str) {
         let begun = Instant::now();
         loop {
-            let text = self.text(selector).await;
+            let text = self.text_so_far(selector).await.unwrap_or_default();
             if text == wanted {
                 return;
             }
