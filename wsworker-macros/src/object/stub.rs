@@ -105,7 +105,7 @@ pub(super) fn method(call: &Call, class: &Path, krate: &TokenStream) -> TokenStr
     let reply = at(*result, quote!(#remote::reply));
     let reply = quote_spanned!(*result=> #reply::<#value, _>(#text, #called));
     let answered = quote! {
-        #(let #names = #received.next::<#types>()?;)*
+        #(let #names = #received.take::<#types>()?;)*
         #received.end()?;
         #reply
     };

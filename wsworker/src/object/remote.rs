@@ -96,7 +96,7 @@ impl Received {
     ///
     /// # Errors
     /// It is of another type, or there is none.
-    pub fn next<A: ByValue>(&mut self) -> Result<A> {
+    pub fn take<A: ByValue>(&mut self) -> Result<A> {
         let left = self.left.checked_sub(1);
         self.left = left.ok_or_else(|| wrong(self.call, &"an argument is missing"))?;
         A::deserialize(&mut self.encoded).map_err(|e| wrong(self.call, &e))
@@ -168,18 +168,18 @@ mod tests {
     #[test]
     fn arguments_come_in_their_order() {
         let mut received = two().received().unwrap();
-        assert_eq!(received.next::<u8>().unwrap(), 7);
-        assert_eq!(received.next::<String>().unwrap(), "x");
+        assert_eq!(received.take::<u8>().unwrap(), 7);
+        assert_eq!(received.take::<String>().unwrap(), "x");
         received.end().unwrap();
     }
 
     #[test]
     fn too_few_too_many_and_others_are_refused() {
         let mut received = two().received().unwrap();
-        received.next::<u8>().unwrap();
-        let error = received.next::<u8>().unwrap_err();
+        received.take::<u8>().unwrap();
+        let error = received.take::<u8>().unwrap_err();
         assert!(error.is_invalid(), "{error}");
-        let error = received.next::<u8>().unwrap_err();
+        let error = received.take::<u8>().unwrap_err();
         assert_eq!(error.to_string(), "the call 'say': an argument is missing");
 
         let error = two().received().unwrap().end().unwrap_err();

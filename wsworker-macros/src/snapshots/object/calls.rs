@@ -34,8 +34,8 @@ impl rooms::RoomStub {
                 self,
                 sent,
                 |object, mut received| ::wsworker::__private::remote::answer(async move {
-                    let last = received.next::<usize>()?;
-                    let of = received.next::<[rooms::Room; 2]>()?;
+                    let last = received.take::<usize>()?;
+                    let of = received.take::<[rooms::Room; 2]>()?;
                     received.end()?;
                     ::wsworker::__private::remote::reply::<
                         Vec<Line>,
