@@ -1,5 +1,7 @@
 //! What the compiler says about a mistake, and what must compile.
 //! One file for each mistake, named for it; `TRYBUILD=overwrite` writes the expected texts.
+//! Those of objects need the feature, which `cargo test` for the whole workspace turns on;
+//! `cargo test -p wsworker --test ui` has what is said without it.
 
 #[test]
 fn ui() {
