@@ -8,7 +8,6 @@
 #![expect(clippy::print_stdout, reason = "the guide's console.log")]
 
 use wsworker::prelude::*;
-use wsworker::{Event, WebSocketPair};
 
 // # Writing a WebSocket Server
 

@@ -3,8 +3,8 @@
 //! Run it in front of the echo example, with that one running:
 //! `WSWORKER_ADDR=127.0.0.1:8788 UPSTREAM=http://127.0.0.1:8787 cargo run --example proxy`
 
+use wsworker::Redirect;
 use wsworker::prelude::*;
-use wsworker::{Client, Redirect};
 
 #[worker]
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use clap::Parser;
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::time::{sleep, timeout};
 use wsworker::prelude::*;
-use wsworker::{Client, Event, State, WebSocketEvents};
+use wsworker::{State, WebSocketEvents};
 
 /// Sends the lines of its input to a WebSocket server, and prints what comes:
 /// messages to stdout, all else to stderr. Status 0 means a normal close.

@@ -3,8 +3,8 @@
 //!
 //! echo-client ws://127.0.0.1:9001
 
+use wsworker::WebSocketEvents;
 use wsworker::prelude::*;
-use wsworker::{Client, Event, WebSocketEvents};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {

@@ -1,8 +1,10 @@
 //! What most programs use: `use wsworker::prelude::*`.
 
+#[cfg(feature = "client")]
+pub use crate::Client;
 pub use crate::{
-    Body, CloseCode, CloseEvent, Env, Error, Message, ReadBody, Request, Response, Result, Server,
-    WebSocket, Worker, durable_object, worker,
+    Body, CloseCode, CloseEvent, Env, Error, Event, Message, ReadBody, Request, Response, Result,
+    Router, Server, WebSocket, WebSocketPair, Worker, durable_object, worker,
 };
 #[cfg(feature = "objects")]
 #[cfg_attr(docsrs, doc(cfg(feature = "objects")))]

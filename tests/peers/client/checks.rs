@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::time::sleep;
 use wsworker::prelude::*;
-use wsworker::{Client, Event};
 
 use super::Judge;
 use super::peer::{CANNOT, Peer, SHORT, Socket, equal};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wsworker::prelude::*;
-use wsworker::{Client, ClientBuilder, Event, WebSocketEvents};
+use wsworker::{ClientBuilder, WebSocketEvents};
 
 /// With this reason a server closes what it has no way to do.
 pub const CANNOT: &str = "not with this server";
