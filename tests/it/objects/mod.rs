@@ -4,6 +4,7 @@
 mod alarms;
 mod calls;
 mod events;
+mod fanout;
 mod hibernation;
 mod sockets;
 mod storage;

@@ -29,6 +29,10 @@ pub(crate) trait Consumer: Sized + Send + 'static {
     /// peer's own?
     const HEARS_AFTER_CLOSE: bool = false;
 
+    /// Do others of its thread often send what it gets? Then they may write it there
+    /// and then, for a few bytes more for each connection.
+    const SHARES_STREAM: bool = false;
+
     /// Hears messages until the inbox has no more, or one of them fails. One turn
     /// for several, as a turn costs more than handing over a message.
     fn messages(self, inbox: Inbox) -> impl Future<Output = Turned<Self>> + Send + 'static;

@@ -6,9 +6,12 @@
 //! behind something that waits, it is queued, and the task is woken when the
 //! queue was empty. So frames leave in the order in which they were sent.
 //!
-//! `bound`: what it learns when its connection begins; `room`: waiting for room.
+//! `bound`: what it learns when its connection begins; `direct`: frames for many;
+//! `room`: waiting for room.
 
 mod bound;
+#[cfg_attr(not(feature = "objects"), allow(dead_code))]
+mod direct;
 mod room;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -19,6 +22,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use self::bound::Bound;
+use self::direct::Direct;
 use super::hub::Limits;
 use super::turn;
 use super::wheel::Key;
@@ -62,6 +66,8 @@ struct Queue {
     waker: Option<Waker>,
     /// Only there while something waits.
     waiting: Option<Box<Waiting>>,
+    /// How others write to the stream, where they may.
+    direct: Option<Box<Direct>>,
 }
 
 #[derive(Default)]

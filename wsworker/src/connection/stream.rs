@@ -3,6 +3,7 @@
 
 #[cfg(feature = "testing")]
 mod gate;
+mod shared;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -23,6 +24,8 @@ use tokio::net::UnixStream;
 pub(crate) use self::gate::Gate;
 #[cfg(feature = "testing")]
 use self::gate::Gated;
+use self::shared::Shared;
+pub(super) use self::shared::Writer;
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::TlsStream;
 
@@ -33,6 +36,8 @@ pub(crate) use self::tls::TlsStream;
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
+    /// A TCP stream that others may write to: the other half is the handle's.
+    Shared(Shared),
     /// Boxed: its state is many times as large as a socket.
     #[cfg(feature = "tls")]
     Tls(Box<TlsStream>),
@@ -50,6 +55,7 @@ impl Stream {
     pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(stream) => stream.peer_addr().ok(),
+            Self::Shared(stream) => stream.tcp().peer_addr().ok(),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.peer_addr(),
             #[cfg(unix)]
@@ -67,6 +73,7 @@ impl Stream {
         // An error is for the next read to find.
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx).map(drop),
+            Self::Shared(stream) => stream.tcp().poll_read_ready(cx).map(drop),
             #[cfg(unix)]
             Self::Unix(stream) => stream.poll_read_ready(cx).map(drop),
             _ => Poll::Ready(()),
@@ -80,6 +87,7 @@ impl Stream {
         let written = match self {
             // Neither asks to be called nor counts for the runtime: half the price.
             Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Shared(stream) => stream.tcp().try_write(bytes),
             #[cfg(unix)]
             Self::Unix(stream) => stream.try_write(bytes),
             other => match Pin::new(other).poll_write(cx, bytes) {
@@ -95,6 +103,7 @@ impl Stream {
     pub(super) fn is_reset(&self) -> bool {
         match self {
             Self::Tcp(stream) => has_failed(stream.ready(Interest::ERROR)),
+            Self::Shared(stream) => has_failed(stream.tcp().ready(Interest::ERROR)),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => has_failed(stream.tcp().ready(Interest::ERROR)),
             #[cfg(unix)]
@@ -115,6 +124,25 @@ impl Stream {
         false
     }
 
+    /// The same stream, with what others write by: of TCP only.
+    pub(super) fn share(self) -> (Self, Option<Writer>) {
+        match self {
+            Self::Tcp(stream) => {
+                let (stream, writer) = Shared::new(stream);
+                (Self::Shared(stream), Some(writer))
+            }
+            other => (other, None),
+        }
+    }
+
+    /// The same stream, which nobody else writes to any more.
+    pub(super) fn take_back(self, writer: Writer) -> Self {
+        match self {
+            Self::Shared(stream) => Self::Tcp(stream.take_back(writer)),
+            other => other,
+        }
+    }
+
     /// The same stream, for this gate to let pass.
     #[cfg(feature = "testing")]
     pub(super) fn gated(stream: Self, gate: Arc<Gate>) -> Self {
@@ -132,6 +160,10 @@ macro_rules! forward {
     ($self:ident, $stream:ident => $call:expr) => {
         match $self.get_mut() {
             Stream::Tcp(stream) => {
+                let $stream = Pin::new(stream);
+                $call
+            }
+            Stream::Shared(stream) => {
                 let $stream = Pin::new(stream);
                 $call
             }

@@ -174,6 +174,9 @@ impl<C: Consumer> Connection<C> {
     fn begin(&mut self, cx: &mut Context<'_>) {
         self.begun = true;
         self.handle.set_waker(cx.waker().clone());
+        if C::SHARES_STREAM {
+            self.share_stream();
+        }
         if matches!(self.consumer, Listening::Idle(_)) {
             self.deliver(Event::Open, Outcome::Counts, cx);
         }

@@ -6,7 +6,9 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroU32;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -39,7 +41,15 @@ pub(super) struct Thread {
     attended: Cell<usize>,
     /// Frames to be written there.
     passed: RefCell<Batch>,
+    /// Turns around the one that it is in.
+    outer: Cell<u32>,
+    /// It drives one runtime, that nobody else ever drives; none: perhaps not.
+    home: Cell<Option<Home>>,
 }
+
+/// A thread that alone drives its runtime, for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Home(NonZeroU32);
 
 /// A connection's share of its thread in one turn, before others have theirs:
 /// bounded in messages and, as what handles them may be slow, in time.
@@ -83,7 +93,7 @@ pub(super) fn on_this_thread<R>(run: impl FnOnce(&Thread) -> R) -> R {
 impl<'a> Turn<'a> {
     #[inline]
     pub(super) fn enter(thread: &'a Thread, handle: &Handle) -> Self {
-        let outer = (thread.of.get() != 0).then(|| Box::new(thread.take()));
+        let outer = (thread.of.get() != 0).then(|| Box::new(thread.go_in()));
         thread.of.set(address(handle));
         Self {
             thread,
@@ -208,6 +218,7 @@ impl Drop for Turn<'_> {
             return;
         };
         self.thread.replace(*outer);
+        self.thread.outer.update(|outer| outer - 1);
     }
 }
 
@@ -222,6 +233,8 @@ impl Thread {
             kept: Cell::new(None),
             attended: Cell::new(0),
             passed: RefCell::new(Batch::new()),
+            outer: Cell::new(0),
+            home: Cell::new(None),
         }
     }
 
@@ -237,7 +250,8 @@ impl Thread {
     }
 
     #[cold]
-    fn take(&self) -> Self {
+    fn go_in(&self) -> Self {
+        self.outer.update(|outer| outer + 1);
         self.replace(Self::new())
     }
 }
@@ -352,6 +366,35 @@ impl Drop for Attended {
             }
         });
     }
+}
+
+/// While it lives, this thread drives one runtime, and no other thread ever does.
+pub struct Settled(());
+
+/// Begins that; outside tests only for threads that are the server's own.
+pub fn settle_here() -> Settled {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let home = NonZeroU32::new(NEXT.fetch_add(1, Ordering::Relaxed)).map(Home);
+    THREAD.with(|thread| thread.home.set(home));
+    Settled(())
+}
+
+impl Drop for Settled {
+    fn drop(&mut self) {
+        THREAD.with(|thread| thread.home.set(None));
+    }
+}
+
+/// This thread, if it drives its runtime alone.
+pub(super) fn home() -> Option<Home> {
+    THREAD.with(|thread| thread.home.get())
+}
+
+/// Is this that thread, and are connections of it other than the one that has its
+/// turn at rest, so that nothing of theirs waits to be written here?
+#[inline]
+pub(super) fn rests(home: Home) -> bool {
+    THREAD.with(|thread| thread.home.get() == Some(home) && thread.outer.get() == 0)
 }
 
 #[inline]

@@ -55,7 +55,8 @@ impl<T: DurableObject> Cell<T> {
     }
 
     /// Runs an event when it is its turn. `source`: the socket that it comes from;
-    /// `asked`: somebody waits for it to be durable.
+    /// `asked`: somebody waits for it to be durable. What an event that gathers has sent
+    /// waits for whoever ran it to say that no more follow.
     ///
     /// # Errors
     /// It failed, and is undone.
@@ -106,7 +107,12 @@ impl<T: DurableObject> Cell<T> {
         } = *event;
         let failure = match (ran.flatten().flatten(), aborted) {
             (Ok(output), None) => match Gate::enter(&self.core, batch, effects, asked) {
-                Ok(settled) => return Ok((output, settled)),
+                Ok(settled) => {
+                    if !J::GATHERS {
+                        self.core.outgoing.send();
+                    }
+                    return Ok((output, settled));
+                }
                 Err(effects) => {
                     let failed = || Error::undone("a commit that it builds on failed");
                     effects.undo(&self.core, failed);

@@ -1,10 +1,13 @@
 //! What a connection's events are to an object: each an event of its own, in its turn.
 //! Does not run them; `cell` does.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::DurableObject;
 use super::cell::Cell;
+use super::core::Core;
 use super::jobs::{OnClose, OnError, OnMessage, OnOpen};
 use super::member::Member;
 use crate::connection::{Consumer, Event, Handle, Inbox, Opener, Turned};
@@ -78,18 +81,51 @@ impl<T: DurableObject> ObjectSocket<T> {
 }
 
 impl<T: DurableObject> Consumer for ObjectSocket<T> {
+    /// Rooms are made for it.
+    const SHARES_STREAM: bool = true;
+
     async fn messages(self, mut inbox: Inbox) -> Turned<Self> {
-        while let Some(message) = inbox.next().await {
-            if let Err(error) = self.message(message).await {
-                return (self, Err(error));
+        let result = {
+            let gathering = Gathering(&self.cell.core);
+            loop {
+                let Some(message) = inbox.next().await else {
+                    break Ok(());
+                };
+                if let Err(error) = gathering.run(self.message(message)).await {
+                    break Err(error);
+                }
             }
-        }
-        (self, Ok(()))
+        };
+        (self, result)
     }
 
     async fn event(mut self, event: Event) -> Turned<Self> {
         let result = self.other(event).await;
         (self, result)
+    }
+}
+
+/// While it lives, events of this object that follow each other send together.
+struct Gathering<'a>(&'a Core);
+
+impl Gathering<'_> {
+    /// Runs one of them. What was sent before does not wait for one that waits.
+    async fn run<R>(&self, event: impl Future<Output = R>) -> R {
+        let mut event = pin!(event);
+        let polled = poll_fn(|cx| {
+            let polled = event.as_mut().poll(cx);
+            if polled.is_pending() {
+                self.0.outgoing.send();
+            }
+            polled
+        });
+        polled.await
+    }
+}
+
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        self.0.outgoing.send();
     }
 }
 

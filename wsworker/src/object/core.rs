@@ -16,6 +16,7 @@ use super::event::Event;
 use super::gate::{self, Found, Gate};
 use super::member::{Change, Member, Selection};
 use super::objects::Shared;
+use super::outgoing::Outgoing;
 use crate::error::{Error, Result};
 use crate::guard::{guarded, log};
 use crate::protocol::close::{CloseCode, ClosePayload};
@@ -28,6 +29,7 @@ pub(super) struct Core {
     pub(super) key: ObjectKey,
     pub(super) shared: Arc<Shared>,
     pub(super) gate: Gate,
+    pub(super) outgoing: Outgoing,
     cache: Mutex<Cache>,
     members: Mutex<Arc<Vec<Arc<Member>>>>,
     /// A message that is answered without the object, and the answer.
@@ -77,6 +79,7 @@ impl Core {
             key,
             shared,
             gate: Gate::default(),
+            outgoing: Outgoing::default(),
             cache: Mutex::default(),
             members: Mutex::default(),
             auto_response: Mutex::default(),
@@ -255,8 +258,9 @@ impl Core {
     ) -> Result<()> {
         let mut effects = Effects::default();
         send(&mut effects)?;
-        if let Err(effects) = Gate::enter(self, Batch::default(), effects, false) {
-            effects.undo(self, || Error::undone("a commit failed"));
+        match Gate::enter(self, Batch::default(), effects, false) {
+            Ok(_) => self.outgoing.send(),
+            Err(effects) => drop(effects.undo(self, || Error::undone("a commit failed"))),
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::core::Core;
 use super::member::{Change, Member, Selection};
+use super::outgoing::Sent;
 use crate::error::{Error, Result};
 use crate::protocol::close::ClosePayload;
 use crate::protocol::message::Message;
@@ -28,12 +29,6 @@ pub(super) struct Effects {
     pub(super) source: Option<Arc<Member>>,
     /// Whoever waits for the end of it.
     pub(super) done: Option<oneshot::Sender<Result<()>>>,
-}
-
-enum Sent {
-    To(Arc<Member>, Message),
-    Close(Arc<Member>, ClosePayload),
-    Broadcast(Selection, Message),
 }
 
 /// Work that an event starts.
@@ -92,17 +87,11 @@ impl Effects {
         Ok(())
     }
 
-    /// Everything is committed that it builds on.
+    /// Everything is committed that it builds on. What it sent leaves with the next
+    /// [`Outgoing::send`](super::outgoing::Outgoing::send), at the latest.
     pub(super) fn release(self, core: &Arc<Core>) {
-        for sent in self.sent {
-            match sent {
-                Sent::To(member, message) => {
-                    member.let_go(message.len());
-                    member.deliver(&message);
-                }
-                Sent::Close(member, close) => member.close_now(&close),
-                Sent::Broadcast(to, message) => to.each(|member| member.deliver(&message)),
-            }
+        if !self.sent.is_empty() {
+            core.outgoing.push(self.sent);
         }
         for after in self.after {
             core.start(after);

@@ -72,7 +72,8 @@ impl Settled {
 }
 
 impl Gate {
-    /// An event has ended well. `asked`: somebody waits for it.
+    /// An event has ended well. `asked`: somebody waits for it. What it sent may wait for
+    /// more, until whoever runs the events says that there is none.
     ///
     /// # Errors
     /// A commit that it builds on has failed; it is to be undone.
@@ -149,6 +150,7 @@ impl Gate {
         for effects in group.effects {
             effects.release(core);
         }
+        core.outgoing.send();
         drop(state);
         if !more {
             core.gate.settled.notify_waiters();

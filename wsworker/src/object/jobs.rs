@@ -17,6 +17,9 @@ use crate::storage::{AlarmChange, Batch};
 pub(super) trait Job<T>: Send {
     type Output: Send;
 
+    /// Do others like it often follow at once? Then they send together.
+    const GATHERS: bool = false;
+
     /// What the event has done before anything runs.
     fn prepare(&self, batch: &mut Batch) {
         let _ = batch;
@@ -59,6 +62,8 @@ impl<T: DurableObject> Job<T> for OnOpen<'_> {
 
 impl<T: DurableObject> Job<T> for OnMessage<'_> {
     type Output = ();
+
+    const GATHERS: bool = true;
 
     fn run(self, object: &mut T) -> impl Future<Output = Result<()>> + Send {
         object.on_message(self.0, self.1)

@@ -121,8 +121,18 @@ impl Member {
     /// Sends it now. One that is closed is skipped; one that is full meets the
     /// server's setting.
     pub(super) fn deliver(&self, message: &Message) {
+        self.sent(self.handle().send(message));
+    }
+
+    /// As `deliver`, of frames that others get too.
+    pub(super) fn deliver_frames(&self, frames: &Bytes) {
+        self.sent(self.handle().send_frames(frames));
+    }
+
+    #[inline]
+    fn sent(&self, sent: Result<()>) {
         let handle = self.handle();
-        let full = matches!(handle.send(message), Err(error) if error.is_full());
+        let full = matches!(sent, Err(error) if error.is_full());
         if full && handle.slow() == Slow::Close {
             handle.close(&ClosePayload::cut(CloseCode::TRY_AGAIN, "too slow"));
         }
@@ -225,7 +235,7 @@ impl Outlet for Member {
 pub(super) struct Selection {
     pub(super) members: Arc<Vec<Arc<Member>>>,
     /// Without these.
-    except: Vec<Arc<Member>>,
+    pub(super) except: Vec<Arc<Member>>,
 }
 
 impl Selection {
@@ -236,10 +246,6 @@ impl Selection {
 
     pub(super) fn leave_out(&mut self, member: Arc<Member>) {
         self.except.push(member);
-    }
-
-    pub(super) fn each(&self, visit: impl FnMut(&Arc<Member>)) {
-        self.members.iter().filter(|m| self.has(m)).for_each(visit);
     }
 
     pub(super) fn has(&self, member: &Arc<Member>) -> bool {

@@ -5,7 +5,8 @@
 //! `stub` is the way in for calls (`remote` carries them by value), `consumer` for a
 //! socket's events, `alarm` for time. All of them become events, which `cell` runs in
 //! the object's turn: `event` is what one has done so far, `effects` what nobody may
-//! see yet, and `gate` lets that out when it is durable. `core` stays while the value
+//! see yet, and `gate` lets that out when it is durable: to `outgoing`, which sends it,
+//! and to many sockets by `fanout`. `core` stays while the value
 //! is not there; `objects` is what they share.
 
 mod alarm;
@@ -16,11 +17,13 @@ mod context;
 mod core;
 mod effects;
 mod event;
+mod fanout;
 mod gate;
 mod id;
 mod jobs;
 mod member;
 mod objects;
+mod outgoing;
 pub mod remote;
 mod sockets;
 mod state;

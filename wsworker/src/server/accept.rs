@@ -133,6 +133,8 @@ impl Detached {
             Stream::Unix(stream) => Self::Unix(stream.into_std()?),
             // It knows no poller; and who accepts one serves it on one runtime.
             Stream::Memory(_) => return Err(io::ErrorKind::Unsupported.into()),
+            // A connection's, later.
+            Stream::Shared(_) => return Err(io::ErrorKind::Unsupported.into()),
             // A client's.
             #[cfg(feature = "testing")]
             Stream::Gated(_) => return Err(io::ErrorKind::Unsupported.into()),

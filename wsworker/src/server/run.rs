@@ -12,6 +12,7 @@ use super::listening::{Listening, ServerHandle};
 use super::settings::Settings;
 use super::signals::Signals;
 use super::{Server, words};
+use crate::connection::settle_here;
 use crate::error::{Error, Result};
 use crate::worker::{Entry, Worker};
 
@@ -76,6 +77,7 @@ pub(super) fn run_server(entry: Entry, mut settings: Settings) -> Result<()> {
 
     // Connections are accepted on this thread and served on all.
     let runtime = runtime()?;
+    let _settled = settle_here();
     let listening = runtime.block_on(Listening::bind(entry, settings))?;
     let signals = {
         let _inside = runtime.enter();
@@ -131,6 +133,7 @@ impl Threads {
             threads.runtimes.push(runtime.handle().clone());
             threads.stops.push(stop);
             let body = move || {
+                let _settled = settle_here();
                 // Stopped, or dropped by a `run` that failed: the same to us.
                 let _ = runtime.block_on(stopped);
                 runtime.shutdown_background();

@@ -73,11 +73,7 @@ impl Batch {
 
     #[inline]
     fn push_shared_from(&mut self, from: usize, role: Role, message: &Message) {
-        let opcode = if message.is_text() {
-            OpCode::Text
-        } else {
-            OpCode::Binary
-        };
+        let opcode = opcode(message);
         if message.len() >= from && role == Role::Server {
             self.push_large(opcode, message.shared());
         } else {
@@ -91,14 +87,25 @@ impl Batch {
         if role == Role::Client {
             return self.push_masked(opcode, payload);
         }
-        let (head, size) = head(opcode, payload, None);
-        self.bytes.reserve(MAX_HEAD + payload.len());
-        // Of a size that the compiler knows, and then cut: cheaper than a call.
-        let end = self.bytes.len() + size;
-        self.bytes.extend_from_slice(&head);
-        self.bytes.truncate(end);
-        self.bytes.extend_from_slice(payload);
-        self.len += size + payload.len();
+        self.len += encode(opcode, payload, &mut self.bytes);
+    }
+
+    /// Appends a copy of frames that are encoded already.
+    pub(crate) fn push_frames(&mut self, frames: &[u8]) {
+        self.bytes.extend_from_slice(frames);
+        self.len += frames.len();
+    }
+
+    /// Appends frames that are encoded already, for others too.
+    pub(crate) fn push_shared_frames(&mut self, frames: Bytes) {
+        if frames.len() < SHARED {
+            return self.push_frames(&frames);
+        }
+        self.len += frames.len();
+        self.large.push_back(Large {
+            at: self.bytes.len(),
+            payload: frames,
+        });
     }
 
     /// Appends a client's frame: a masked copy, as the payload may be others' too.
@@ -219,6 +226,33 @@ impl Batch {
     }
 }
 
+/// Appends a message in one frame, as a server sends it.
+#[cfg(feature = "objects")]
+pub(crate) fn encode_message(message: &Message, out: &mut Vec<u8>) {
+    encode(opcode(message), message.as_bytes(), out);
+}
+
+/// Gives the frame's size.
+#[inline]
+fn encode(opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) -> usize {
+    let (head, size) = head(opcode, payload, None);
+    out.reserve(MAX_HEAD + payload.len());
+    // Of a size that the compiler knows, and then cut: cheaper than a call.
+    let end = out.len() + size;
+    out.extend_from_slice(&head);
+    out.truncate(end);
+    out.extend_from_slice(payload);
+    size + payload.len()
+}
+
+#[inline]
+fn opcode(message: &Message) -> OpCode {
+    match message.is_text() {
+        true => OpCode::Text,
+        false => OpCode::Binary,
+    }
+}
+
 /// The head of a whole frame, with the key that masks its payload, if any.
 #[inline]
 fn head(opcode: OpCode, payload: &[u8], key: Option<[u8; 4]>) -> ([u8; MAX_HEAD], usize) {
@@ -235,6 +269,9 @@ pub(crate) const SLICES: usize = 32;
 
 /// From this size a payload is written from where it lies.
 const LARGE: usize = 4 * 1024;
+
+/// From this size frames that others get too are not copied.
+const SHARED: usize = 512;
 
 /// From this size a payload that waits is not copied: the buffer that it pins is
 /// at most about twice its size.

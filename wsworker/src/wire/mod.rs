@@ -11,6 +11,8 @@ mod mask;
 pub(crate) mod model;
 pub(crate) mod reader;
 
+#[cfg(feature = "objects")]
+pub(crate) use batch::encode_message;
 pub(crate) use batch::{Batch, Role};
 pub(crate) use chunk::{CHUNK, Chunk, Part};
 pub(crate) use fastwebsockets::OpCode;

@@ -249,7 +249,7 @@ impl<C: Consumer> Connection<C> {
 
     /// The stream failed or ended.
     pub(super) fn lost(&mut self, error: io::Error) {
-        self.stream = None;
+        self.drop_stream();
         self.seal();
         let deadline = self.close_deadline();
         match self.life.phase() {

@@ -287,7 +287,7 @@ impl<C: Consumer> Connection<C> {
             Poll::Pending => Step::Wait,
             Poll::Ready(Ok(n)) if n > 0 => Step::Again,
             Poll::Ready(_) => {
-                self.stream = None;
+                self.drop_stream();
                 self.life.gone();
                 Step::Again
             }

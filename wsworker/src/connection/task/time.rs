@@ -57,7 +57,7 @@ impl<C: Consumer> Connection<C> {
                 self.reply();
             }
             Phase::Closing | Phase::Flushing | Phase::Lingering => {
-                self.stream = None;
+                self.drop_stream();
                 self.life.gone();
             }
             Phase::Gone => {}

@@ -11,7 +11,7 @@ use super::Connection;
 use crate::connection::consumer::Consumer;
 use crate::connection::life::Phase;
 use crate::connection::stream::Stream;
-use crate::connection::turn::Turn;
+use crate::connection::turn::{self, Turn};
 use crate::wire::batch::SLICES;
 use crate::wire::{Batch, Role};
 
@@ -127,9 +127,10 @@ impl<C: Consumer> Connection<C> {
         let says_goodbye = self.stream.as_ref().is_some_and(Stream::says_goodbye);
         if self.life.has_parted() && !says_goodbye {
             // Closing the stream does what shutting it down would, in one call.
-            self.stream = None;
+            self.drop_stream();
             return self.life.gone();
         }
+        self.take_stream_back();
         let shut = match &mut self.stream {
             Some(stream) => Pin::new(stream).poll_shutdown(cx),
             None => return self.life.gone(),
@@ -137,8 +138,36 @@ impl<C: Consumer> Connection<C> {
         if shut.is_ready() {
             self.life.flushed(false);
             if self.life.phase() == Phase::Gone {
-                self.stream = None;
+                self.drop_stream();
             }
         }
+    }
+
+    /// Lets others of this thread write to the stream, if it will always be of this
+    /// thread.
+    pub(super) fn share_stream(&mut self) {
+        let Some(home) = turn::home() else {
+            return;
+        };
+        if let Some(stream) = self.stream.take() {
+            let (stream, writer) = stream.share();
+            self.stream = Some(stream);
+            if let Some(writer) = writer {
+                self.handle.set_direct(home, writer);
+            }
+        }
+    }
+
+    fn take_stream_back(&mut self) {
+        let Some(writer) = self.handle.end_direct() else {
+            return;
+        };
+        self.stream = self.stream.take().map(|stream| stream.take_back(writer));
+    }
+
+    /// Nobody writes to it any more: the last half closes it.
+    pub(super) fn drop_stream(&mut self) {
+        drop(self.handle.end_direct());
+        self.stream = None;
     }
 }
