@@ -19,8 +19,8 @@ use crate::protocol::message::Message;
 pub(super) struct ObjectSocket<T: DurableObject> {
     cell: Arc<Cell<T>>,
     member: Arc<Member>,
-    /// Until `on_open` has it.
-    opener: Option<Opener>,
+    /// Until `on_open` has it. In a box, as a connection's task has little room.
+    opener: Option<Box<Opener>>,
 }
 
 impl<T: DurableObject> ObjectSocket<T> {
@@ -35,7 +35,7 @@ impl<T: DurableObject> ObjectSocket<T> {
     /// The connection is there.
     pub(super) fn begin(mut self, handle: &Arc<Handle>, opener: Option<Opener>) -> Self {
         self.member.bind(handle.clone());
-        self.opener = opener;
+        self.opener = opener.map(Box::new);
         self
     }
 
@@ -63,7 +63,8 @@ impl<T: DurableObject> ObjectSocket<T> {
         }
         match event {
             Event::Open => {
-                let request = Request::of(head(self.opener.take()), Body::empty());
+                let opener = self.opener.take().map(|opener| *opener);
+                let request = Request::of(head(opener), Body::empty());
                 let job = OnOpen(&ws, &request);
                 self.cell.event(Some(member), false, job).await.map(drop)
             }

@@ -159,7 +159,7 @@ impl ObjectContext {
     /// It is not this object's.
     pub fn auto_response_timestamp(&self, ws: &WebSocket) -> Result<Option<SystemTime>> {
         let at = Member::of(ws, &self.core)?.auto_responded();
-        Ok((at > 0).then(|| UNIX_EPOCH + Duration::from_millis(at)))
+        Ok(at.map(|at| UNIX_EPOCH + Duration::from_millis(at)))
     }
 
     /// Starts work when this event is durable, and keeps the object from hibernating

@@ -198,21 +198,20 @@ impl Core {
 
     fn add_member(&self, member: Arc<Member>) {
         let mut members = lock(&self.members);
-        member.at.store(members.len(), Ordering::Relaxed);
+        member.place(members.len());
         Arc::make_mut(&mut members).push(member);
     }
 
     /// Gives whether it was there.
     pub(super) fn remove_member(&self, member: &Member) -> bool {
         let mut members = lock(&self.members);
-        let at = member.at.swap(usize::MAX, Ordering::Relaxed);
-        if at == usize::MAX {
+        let Some(at) = member.take_place() else {
             return false;
-        }
+        };
         let members = Arc::make_mut(&mut members);
         members.swap_remove(at);
         if let Some(moved) = members.get(at) {
-            moved.at.store(at, Ordering::Relaxed);
+            moved.place(at);
         }
         true
     }

@@ -1,7 +1,7 @@
 //! A socket of an object: its tags, its attachment, and what is held for it.
 //! Does not hear events; `consumer` does.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -19,22 +19,23 @@ pub(super) struct Member {
     pub(super) core: Arc<Core>,
     handle: OnceLock<Arc<Handle>>,
     /// Where it stands in the object's list.
-    pub(super) at: AtomicUsize,
+    at: AtomicU32,
     /// Bytes that events which are not durable have sent to it.
     held: AtomicUsize,
     /// Such an event has closed it.
     closing: AtomicBool,
     /// Never accepted, as its event was undone; or closed, and told so.
     gone: AtomicBool,
-    /// Milliseconds since the Unix epoch; 0: never.
-    auto_responded: AtomicU64,
-    kept: Mutex<Kept>,
+    kept: Mutex<Option<Box<Kept>>>,
 }
 
+/// What many sockets have nothing of.
 #[derive(Default)]
 struct Kept {
     tags: Box<[Arc<str>]>,
     attachment: Option<Bytes>,
+    /// Milliseconds since the Unix epoch.
+    auto_responded: Option<u64>,
 }
 
 /// What was before a change.
@@ -46,19 +47,31 @@ pub(super) enum Change {
 
 impl Member {
     pub(super) fn new(core: &Arc<Core>, tags: Box<[Arc<str>]>) -> Arc<Self> {
-        Arc::new(Self {
+        let member = Self {
             core: core.clone(),
             handle: OnceLock::new(),
-            at: AtomicUsize::new(usize::MAX),
+            at: AtomicU32::new(NOWHERE),
             held: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
             gone: AtomicBool::new(false),
-            auto_responded: AtomicU64::new(0),
-            kept: Mutex::new(Kept {
-                tags,
-                attachment: None,
-            }),
-        })
+            kept: Mutex::default(),
+        };
+        if !tags.is_empty() {
+            member.set_tags(tags);
+        }
+        Arc::new(member)
+    }
+
+    /// Its place in the object's list is this one now.
+    pub(super) fn place(&self, at: usize) {
+        let at = u32::try_from(at).expect("an object has fewer sockets");
+        self.at.store(at, Ordering::Relaxed);
+    }
+
+    /// It has no place any more; gives the one that it had.
+    pub(super) fn take_place(&self) -> Option<usize> {
+        let at = self.at.swap(NOWHERE, Ordering::Relaxed);
+        (at != NOWHERE).then_some(at as usize)
     }
 
     pub(super) fn bind(&self, handle: Arc<Handle>) {
@@ -88,26 +101,34 @@ impl Member {
     }
 
     pub(super) fn has_tag(&self, tag: &str) -> bool {
-        self.kept().tags.iter().any(|t| **t == *tag)
+        let kept = self.kept();
+        let mut tags = kept.iter().flat_map(|kept| &kept.tags);
+        tags.any(|other| **other == *tag)
     }
 
     pub(super) fn tags(&self) -> Box<[Arc<str>]> {
-        self.kept().tags.clone()
+        let kept = self.kept();
+        kept.as_ref()
+            .map(|kept| kept.tags.clone())
+            .unwrap_or_default()
     }
 
     /// Gives what was before.
     pub(super) fn set_tags(&self, tags: Box<[Arc<str>]>) -> Change {
-        Change::Tags(std::mem::replace(&mut self.kept().tags, tags))
+        let mut kept = self.kept();
+        let before = &mut kept.get_or_insert_default().tags;
+        Change::Tags(std::mem::replace(before, tags))
     }
 
     pub(super) fn attachment(&self) -> Option<Bytes> {
-        self.kept().attachment.clone()
+        self.kept().as_ref()?.attachment.clone()
     }
 
     /// Gives what was before.
     pub(super) fn set_attachment(&self, attachment: Option<Bytes>) -> Change {
-        let before = std::mem::replace(&mut self.kept().attachment, attachment);
-        Change::Attachment(before)
+        let mut kept = self.kept();
+        let before = &mut kept.get_or_insert_default().attachment;
+        Change::Attachment(std::mem::replace(before, attachment))
     }
 
     pub(super) fn hold(&self, bytes: usize) {
@@ -150,15 +171,16 @@ impl Member {
     /// Answers a message that the object need not hear.
     pub(super) fn auto_respond(&self, response: &Message) {
         let _ = self.handle().send(response);
-        self.auto_responded
-            .store(self.core.shared.unix_now(), Ordering::Relaxed);
+        let now = self.core.shared.unix_now();
+        self.kept().get_or_insert_default().auto_responded = Some(now);
     }
 
-    pub(super) fn auto_responded(&self) -> u64 {
-        self.auto_responded.load(Ordering::Relaxed)
+    /// When it was last answered so: milliseconds since the Unix epoch.
+    pub(super) fn auto_responded(&self) -> Option<u64> {
+        self.kept().as_ref()?.auto_responded
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, Option<Box<Kept>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -252,3 +274,6 @@ impl Selection {
         !self.except.iter().any(|other| Arc::ptr_eq(other, member))
     }
 }
+
+/// In no list.
+const NOWHERE: u32 = u32::MAX;

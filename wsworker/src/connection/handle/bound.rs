@@ -14,9 +14,14 @@ use crate::protocol::close::ClosePayload;
 pub(super) struct Bound {
     hub: Arc<Hub>,
     remote_addr: Option<SocketAddr>,
+    /// What most connections have nothing of.
+    more: Option<Box<More>>,
+}
+
+struct More {
     protocol: Option<Box<str>>,
     /// Around the callbacks, where somebody listens.
-    span: Option<Box<tracing::Span>>,
+    span: Option<tracing::Span>,
 }
 
 impl Handle {
@@ -28,12 +33,13 @@ impl Handle {
         protocol: Option<Box<str>>,
     ) {
         let span = tracing::info_span!("connection", id = self.id, remote_addr = ?remote_addr);
+        let span = (!span.is_disabled()).then_some(span);
         let max_buffered = hub.limits.max_buffered;
+        let has_more = protocol.is_some() || span.is_some();
         let bound = Bound {
             hub,
             remote_addr,
-            protocol,
-            span: (!span.is_disabled()).then(|| Box::new(span)),
+            more: has_more.then(|| Box::new(More { protocol, span })),
         };
         let twice = self.bound.set(bound).is_err();
         debug_assert!(!twice, "a handle has one connection");
@@ -47,7 +53,8 @@ impl Handle {
 
     /// None too while there is no connection.
     pub(crate) fn protocol(&self) -> Option<&str> {
-        self.bound.get()?.protocol.as_deref()
+        let more = self.bound.get()?.more.as_ref();
+        more?.protocol.as_deref()
     }
 
     /// The process's while there is no connection.
@@ -67,7 +74,8 @@ impl Handle {
 
     #[inline]
     pub(in crate::connection) fn enter_span(&self) -> Option<tracing::span::Entered<'_>> {
-        self.bound().span.as_ref().map(|span| span.enter())
+        let more = self.bound().more.as_ref();
+        more?.span.as_ref().map(tracing::Span::enter)
     }
 
     #[inline]
