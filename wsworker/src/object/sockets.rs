@@ -49,7 +49,8 @@ impl Sockets {
 
     /// Sends one message to all of them, when the event is durable. A socket that has
     /// closed by then is skipped, and a full one meets the server's
-    /// [`Slow`](crate::Slow) setting.
+    /// [`Slow`](crate::Slow) setting. Encoded once, and written to each together with
+    /// what the events before sent just now.
     ///
     /// An event that has sent 64 MiB already fails.
     pub fn broadcast(self, message: impl Into<Message>) {
