@@ -23,7 +23,6 @@ use tokio::sync::Notify;
 
 use self::bound::Bound;
 use self::direct::Direct;
-use super::hub::Limits;
 use super::turn;
 use super::wheel::Key;
 use crate::error::{Error, Result};
@@ -33,12 +32,11 @@ use crate::wire::{Batch, OpCode, Role};
 
 /// Shared by a connection's task and every `WebSocket` of it. It may be there
 /// before its connection is: what is sent meanwhile waits in the queue.
+///
+/// In this order in memory, as a message to a large room finds none of its handles in
+/// the processor's cache: what sending needs lies together.
+#[repr(C)]
 pub(crate) struct Handle {
-    id: u64,
-    /// There once the connection is.
-    bound: OnceLock<Bound>,
-    /// The hub's, once there is one.
-    max_buffered: AtomicUsize,
     /// Bytes in the queue or being written; not those held in a turn.
     buffered: AtomicUsize,
     /// Somebody waits for room.
@@ -48,6 +46,9 @@ pub(crate) struct Handle {
     /// The connection's entry in its hub's wheel. Here, where it takes no room.
     timer: AtomicU32,
     queue: Mutex<Queue>,
+    /// There once the connection is.
+    bound: OnceLock<Bound>,
+    id: u64,
 }
 
 /// How far a socket's life has gone.
@@ -67,7 +68,7 @@ struct Queue {
     /// Only there while something waits.
     waiting: Option<Box<Waiting>>,
     /// How others write to the stream, where they may.
-    direct: Option<Box<Direct>>,
+    direct: Option<Direct>,
 }
 
 #[derive(Default)]
@@ -84,15 +85,14 @@ impl Handle {
     pub(crate) fn new(role: Role) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Arc::new(Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
-            bound: OnceLock::new(),
-            max_buffered: AtomicUsize::new(Limits::default().max_buffered),
             buffered: AtomicUsize::new(0),
             awaited: AtomicBool::new(false),
             state: AtomicU8::new(OPEN),
             role,
             timer: AtomicU32::new(0),
             queue: Mutex::default(),
+            bound: OnceLock::new(),
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
         })
     }
 
@@ -112,11 +112,6 @@ impl Handle {
 
     pub(crate) fn id(&self) -> u64 {
         self.id
-    }
-
-    #[inline]
-    fn max_buffered(&self) -> usize {
-        self.max_buffered.load(Ordering::Relaxed)
     }
 
     #[inline]

@@ -2,6 +2,7 @@
 //! same bytes.
 //! Does not choose the sockets, or hold anything back.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -76,15 +77,19 @@ impl Fanout {
             frames,
         } = self;
         let frames = Bytes::from(frames);
-        for member in members.iter() {
-            if !member.handle().takes_frames() {
-                let own = parts.iter().filter(|part| part.is_for(member));
-                own.flat_map(|part| &part.messages)
-                    .for_each(|message| member.deliver(message));
-            } else if parts.iter().all(|part| part.is_for(member)) {
-                member.deliver_frames(&frames);
-            } else if let Some(own) = of_member(&parts, &frames, member) {
-                member.deliver_frames(&own);
+        for group in members.chunks(FETCHED) {
+            let ready = group.iter().filter(|member| member.handle().looks_ready());
+            black_box(ready.count());
+            for member in group {
+                if !member.handle().takes_frames() {
+                    let own = parts.iter().filter(|part| part.is_for(member));
+                    own.flat_map(|part| &part.messages)
+                        .for_each(|message| member.deliver(message));
+                } else if parts.iter().all(|part| part.is_for(member)) {
+                    member.deliver_frames(&frames);
+                } else if let Some(own) = of_member(&parts, &frames, member) {
+                    member.deliver_frames(&own);
+                }
             }
         }
     }
@@ -117,3 +122,7 @@ fn same(one: &[Arc<Member>], other: &[Arc<Member>]) -> bool {
 
 /// Bytes that are sent at once; the last message may go over it.
 const MAX_FRAMES: usize = 64 << 10;
+
+/// Of so many sockets the memory is fetched at once: one after the other costs a
+/// twentieth of the time of a room of a thousand.
+const FETCHED: usize = 16;

@@ -3,10 +3,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::Handle;
-use crate::connection::hub::{Hub, Slow};
+use crate::connection::hub::{Hub, Limits, Slow};
 use crate::env::Env;
 use crate::protocol::close::ClosePayload;
 
@@ -34,7 +33,6 @@ impl Handle {
     ) {
         let span = tracing::info_span!("connection", id = self.id, remote_addr = ?remote_addr);
         let span = (!span.is_disabled()).then_some(span);
-        let max_buffered = hub.limits.max_buffered;
         let has_more = protocol.is_some() || span.is_some();
         let bound = Bound {
             hub,
@@ -43,7 +41,6 @@ impl Handle {
         };
         let twice = self.bound.set(bound).is_err();
         debug_assert!(!twice, "a handle has one connection");
-        self.max_buffered.store(max_buffered, Ordering::Relaxed);
     }
 
     /// None too while there is no connection.
@@ -62,6 +59,15 @@ impl Handle {
         match self.bound.get() {
             Some(bound) => &bound.hub.env,
             None => Env::of_process(),
+        }
+    }
+
+    /// Bytes that may wait to be written: the default while there is no connection.
+    #[inline]
+    pub(super) fn max_buffered(&self) -> usize {
+        match self.bound.get() {
+            Some(bound) => bound.hub.limits.max_buffered,
+            None => Limits::default().max_buffered,
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Direct {
 impl Handle {
     /// From now on others of this thread may write to the stream.
     pub(in crate::connection) fn set_direct(&self, home: Home, writer: Writer) {
-        self.queue().direct = Some(Box::new(Direct { home, writer }));
+        self.queue().direct = Some(Direct { home, writer });
     }
 
     /// Nobody else writes to the stream from now on.
@@ -35,6 +35,13 @@ impl Handle {
     /// each with a key of its own.
     pub(crate) fn takes_frames(&self) -> bool {
         self.role == Role::Server
+    }
+
+    /// Will frames probably go out at once? Asked of many first, to have the memory of
+    /// the next ones fetched at the same time.
+    #[inline]
+    pub(crate) fn looks_ready(&self) -> bool {
+        self.state() == State::Open && self.is_drained()
     }
 
     /// As `send`, of frames that are encoded for others too. All of them or none.
@@ -53,15 +60,14 @@ impl Handle {
     }
 
     fn queue_frames(&self, frames: &Bytes) -> Result<()> {
-        let limit = self.max_buffered();
         let mut queue = self.queue();
         // Asked under the lock: a Close is the last frame.
         if self.state() != State::Open {
             return Err(Error::closed());
         }
         let buffered = self.buffered();
-        if buffered >= limit {
-            return Err(Error::full(buffered, limit));
+        if buffered > 0 && buffered >= self.max_buffered() {
+            return Err(Error::full(buffered, self.max_buffered()));
         }
         let written = self.write_direct(&queue, frames);
         if written < frames.len() {
