@@ -7,9 +7,11 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::load::Target;
-use crate::load::echo::{self, Echo, Until};
+use crate::load::echo::{self, Echo};
 use crate::load::handshake::{self, Handshake};
+use crate::load::room::{self, Room};
+use crate::load::{Target, Until};
+use crate::server::Kind;
 use crate::stats::Spread;
 
 /// One row of the table.
@@ -30,10 +32,17 @@ enum Load {
     Handshake {
         parallel: usize,
     },
+    Room {
+        receivers: usize,
+        depth: usize,
+    },
 }
 
+/// Bytes of a message in a room.
+const ROOM_MESSAGE: usize = 128;
+
 /// All rows, in the table's order.
-pub const ROWS: [Row; 6] = [
+pub const ROWS: [Row; 8] = [
     Row::echo("20B-D1", 64, 20, 1),
     Row::echo("125B-D1", 200, 125, 1),
     Row::echo("125B-D16", 64, 125, 16),
@@ -44,12 +53,28 @@ pub const ROWS: [Row; 6] = [
         name: "handshake",
         load: Load::Handshake { parallel: 32 },
     },
+    Row::room("room-W1", 1),
+    Row::room("room-W16", 16),
 ];
 
 impl Row {
     const fn echo(name: &'static str, conns: usize, size: usize, depth: usize) -> Self {
         let load = Load::Echo { conns, size, depth };
         Self { name, load }
+    }
+
+    const fn room(name: &'static str, depth: usize) -> Self {
+        let receivers = 1_000;
+        let load = Load::Room { receivers, depth };
+        Self { name, load }
+    }
+
+    /// What its servers have to do.
+    pub fn kind(&self) -> Kind {
+        match self.load {
+            Load::Room { .. } => Kind::Room,
+            Load::Echo { .. } | Load::Handshake { .. } => Kind::Echo,
+        }
     }
 
     /// What the row does, for the table.
@@ -59,13 +84,19 @@ impl Row {
                 format!("{size} B, {depth} in flight, {conns} connections")
             }
             Load::Handshake { parallel } => format!("connect, upgrade, close, {parallel} at once"),
+            Load::Room { receivers, depth } => {
+                format!("{ROOM_MESSAGE} B to {receivers} others, {depth} in flight")
+            }
         }
     }
 
-    /// Puts the row's load on a server: CPU µs for each message, and messages a second.
+    /// Puts the row's load on a server: CPU µs for each message, and messages a second. In a room
+    /// that is each message that comes to somebody.
     pub fn measure(&self, target: Target, seconds: f64) -> Result<(f64, f64)> {
         /// A second's worth of handshakes, roughly.
         const HANDSHAKES: f64 = 8_000.0;
+        let warm_up = Duration::from_millis(300);
+        let until = Until::Elapsed(Duration::from_secs_f64(seconds));
         match self.load {
             Load::Echo { conns, size, depth } => {
                 let echo = Echo {
@@ -73,8 +104,8 @@ impl Row {
                     size,
                     depth,
                     text: false,
-                    warm_up: Duration::from_millis(300),
-                    until: Until::Elapsed(Duration::from_secs_f64(seconds)),
+                    warm_up,
+                    until,
                 };
                 let report = echo::run(target, echo)?;
                 Ok((report.cpu_us, report.per_second))
@@ -82,6 +113,17 @@ impl Row {
             Load::Handshake { parallel } => {
                 let count = (seconds * HANDSHAKES).ceil() as usize;
                 let report = handshake::run(target, Handshake { count, parallel })?;
+                Ok((report.cpu_us, report.per_second))
+            }
+            Load::Room { receivers, depth } => {
+                let room = Room {
+                    receivers,
+                    size: ROOM_MESSAGE,
+                    depth,
+                    warm_up,
+                    until,
+                };
+                let report = room::run(target, room)?;
                 Ok((report.cpu_us, report.per_second))
             }
         }
@@ -174,12 +216,19 @@ impl Comparison {
         for row in &self.rows {
             let cells: Vec<&Cell> = cells.iter().filter(|c| c.row == row.name).collect();
             let _ = write!(table, "| {}: {} |", row.name, row.describe());
-            for cell in &cells {
-                let _ = write!(table, " {:.2} |", cell.cpu_us.median);
+            let of = |server: &&str| cells.iter().find(|cell| cell.server == *server);
+            for server in &self.servers {
+                let cpu = of(server).map(|cell| format!("{:.2}", cell.cpu_us.median));
+                let _ = write!(table, " {} |", cpu.as_deref().unwrap_or("–"));
             }
-            for ratio in cells.iter().filter_map(|cell| cell.ratio) {
-                let Spread { median, min, max } = ratio;
-                let _ = write!(table, " **{median:.2}** ({min:.2}–{max:.2}) |");
+            for server in &self.servers[1..] {
+                let ratio =
+                    of(server)
+                        .and_then(|cell| cell.ratio)
+                        .map(|Spread { median, min, max }| {
+                            format!("**{median:.2}** ({min:.2}–{max:.2})")
+                        });
+                let _ = write!(table, " {} |", ratio.as_deref().unwrap_or("–"));
             }
             table.push('\n');
         }
@@ -210,13 +259,13 @@ mod tests {
             others: 0.0,
         };
         let comparison = Comparison {
-            servers: vec!["one", "two"],
+            servers: vec!["one", "two", "absent"],
             rows: vec![ROWS[0]],
             samples: vec![sample("one", 3.0), sample("two", 4.0)],
         };
         let table = comparison.table();
         assert!(
-            table.ends_with("| 3.00 | 4.00 | **0.75** (0.75–0.75) |\n"),
+            table.ends_with("| 3.00 | 4.00 | – | **0.75** (0.75–0.75) | – |\n"),
             "{table}"
         );
     }

@@ -5,9 +5,10 @@ pub mod echo;
 pub mod flood;
 pub mod handshake;
 pub mod idle;
+pub mod room;
 
 use std::net::SocketAddrV4;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -38,5 +39,23 @@ impl Target {
             }
         }
         Ok(last)
+    }
+}
+
+/// The end of the measured part.
+#[derive(Debug, Clone, Copy)]
+pub enum Until {
+    /// After this time.
+    Elapsed(Duration),
+    /// Once so many messages have come back.
+    Messages(u64),
+}
+
+impl Until {
+    fn reached(self, start: Instant, messages: u64) -> bool {
+        match self {
+            Self::Elapsed(time) => start.elapsed() >= time,
+            Self::Messages(count) => messages >= count,
+        }
     }
 }

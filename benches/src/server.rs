@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
 
 use crate::load::Target;
 use crate::{machine, net};
@@ -19,13 +20,25 @@ pub const LOAD_CORE: usize = 1;
 /// A server that accepts no upgrade for so long has failed.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
+/// What a server does with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Sends it back.
+    Echo,
+    /// Sends it to all other connections.
+    Room,
+}
+
 /// How to start a server.
 #[derive(Debug, Clone)]
 pub struct Recipe {
     /// The name in a table.
     pub name: &'static str,
+    /// What it does.
+    pub kind: Kind,
     program: PathBuf,
-    script: Option<PathBuf>,
+    /// `{addr}` stands for the address.
+    args: Vec<String>,
     /// What a proxy stands in front of.
     upstream: Option<Box<Recipe>>,
 }
@@ -33,43 +46,49 @@ pub struct Recipe {
 impl Recipe {
     /// A binary that calls `wsworker::run`, which takes its settings from the environment.
     pub fn wsworker(name: &'static str, program: &Path) -> Result<Self> {
-        Self::new(name, program)
+        Self::built(name, Kind::Echo, program, &[])
+    }
+
+    /// A server whose sockets are all one Durable Object's.
+    pub fn object(name: &'static str, kind: Kind, program: &Path) -> Result<Self> {
+        let does = match kind {
+            Kind::Echo => "echo",
+            Kind::Room => "room",
+        };
+        Self::built(name, kind, program, &[does])
     }
 
     /// A wsworker program that sends its requests on to `upstream`, named in the variable UPSTREAM.
     pub fn proxy(name: &'static str, program: &Path, upstream: Self) -> Result<Self> {
         Ok(Self {
             upstream: Some(Box::new(upstream)),
-            ..Self::new(name, program)?
+            ..Self::wsworker(name, program)?
         })
     }
 
     /// The plain fastwebsockets echo of this package.
     pub fn fastwebsockets(program: &Path) -> Result<Self> {
-        Self::new("fastwebsockets", program)
+        Self::built("fastwebsockets", Kind::Echo, program, &[])
     }
 
     /// Bun's own WebSocket server; `None`, said loudly, if there is no Bun.
-    pub fn bun(program: &Path) -> Option<Self> {
-        let version = Command::new(program).arg("--version").output();
-        let Some(version) = version.ok().filter(|v| v.status.success()) else {
-            eprintln!(
-                "\n*** NO BUN at {}: its column is left out. Install it with `npm install bun` \
-                 and name it with --bun node_modules/.bin/bun ***\n",
-                program.display()
-            );
-            return None;
+    pub fn bun(kind: Kind, program: &Path) -> Option<Self> {
+        let script = match kind {
+            Kind::Echo => "bun-echo.js",
+            Kind::Room => "bun-room.js",
         };
-        eprintln!("Bun {}", String::from_utf8_lossy(&version.stdout).trim());
-        Some(Self {
-            name: "Bun",
-            program: program.to_owned(),
-            script: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/bun-echo.js")),
-            upstream: None,
-        })
+        Self::installed("Bun", kind, program, vec![peer(script)])
     }
 
-    fn new(name: &'static str, program: &Path) -> Result<Self> {
+    /// workerd's room, a Durable Object; `None`, said loudly, if there is no workerd.
+    pub fn workerd(program: &Path) -> Option<Self> {
+        let config = peer("workerd-room.capnp");
+        let args = ["serve", &config, "--socket-addr", "http={addr}"];
+        let args = args.map(str::to_owned).to_vec();
+        Self::installed("workerd", Kind::Room, program, args)
+    }
+
+    fn built(name: &'static str, kind: Kind, program: &Path, args: &[&str]) -> Result<Self> {
         ensure!(
             program.exists(),
             "no {name} server at {}; build it with `cargo build --release --example echo \
@@ -78,8 +97,36 @@ impl Recipe {
         );
         Ok(Self {
             name,
+            kind,
             program: program.to_owned(),
-            script: None,
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            upstream: None,
+        })
+    }
+
+    /// A peer that npm installs.
+    fn installed(
+        name: &'static str,
+        kind: Kind,
+        program: &Path,
+        args: Vec<String>,
+    ) -> Option<Self> {
+        let version = Command::new(program).arg("--version").output();
+        let Some(version) = version.ok().filter(|v| v.status.success()) else {
+            let npm = name.to_lowercase();
+            eprintln!(
+                "\n*** NO {name} at {}: its column is left out. Install it with `npm install {npm}` \
+                 and name it with --{npm} node_modules/.bin/{npm} ***\n",
+                program.display()
+            );
+            return None;
+        };
+        eprintln!("{name} {}", String::from_utf8_lossy(&version.stdout).trim());
+        Some(Self {
+            name,
+            kind,
+            program: program.to_owned(),
+            args,
             upstream: None,
         })
     }
@@ -97,9 +144,13 @@ impl Recipe {
         let upstream = upstream.transpose()?.map(Box::new);
         let port = net::free_port()?;
         let addr = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let data = tempfile::tempdir()?;
+        let args = self.args.iter();
+        let args = args.map(|arg| arg.replace("{addr}", &addr.to_string()));
         let mut command = Command::new(&self.program);
         command
-            .args(&self.script)
+            .args(args)
+            .env("WSWORKER_DATA", data.path())
             .env("PORT", port.to_string())
             .env("WSWORKER_ADDR", addr.to_string())
             .env("WSWORKER_THREADS", "1")
@@ -117,6 +168,8 @@ impl Recipe {
         machine::pin(LOAD_CORE)?;
         let mut server = Server {
             name: self.name,
+            kind: self.kind,
+            _data: data,
             child: child.with_context(|| format!("starting {}", self.program.display()))?,
             addr,
             upstream,
@@ -130,6 +183,10 @@ impl Recipe {
 pub struct Server {
     /// The name in a table.
     pub name: &'static str,
+    /// What it does.
+    pub kind: Kind,
+    /// Removed with it.
+    _data: TempDir,
     child: Child,
     addr: SocketAddrV4,
     upstream: Option<Box<Server>>,
@@ -174,6 +231,11 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A file of `peers`.
+fn peer(file: &str) -> String {
+    format!("{}/peers/{file}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A file beside this program: `target/release` holds all binaries, and `examples` below it.

@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use serde_json::json;
 use wsworker_bench::comparison::{Comparison, ROWS, Row, Sample};
 use wsworker_bench::machine::{self, Quiet};
-use wsworker_bench::server::{Recipe, Server, beside};
+use wsworker_bench::server::{Kind, Recipe, Server, beside};
 
 /// A sample taken while others used more than this part of a core is taken again.
 const DISTURBED: f64 = 0.05;
@@ -31,12 +31,15 @@ struct Args {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "wsworker,fastwebsockets,bun"
+        default_value = "wsworker,fastwebsockets,bun,workerd"
     )]
     servers: Vec<Name>,
     /// wsworker's echo example [default: examples/echo beside this program].
     #[arg(long)]
     echo: Option<PathBuf>,
+    /// wsworker's server with objects [default: beside this program].
+    #[arg(long)]
+    objects: Option<PathBuf>,
     /// wsworker's proxy example [default: examples/proxy beside this program].
     #[arg(long)]
     proxy: Option<PathBuf>,
@@ -46,6 +49,9 @@ struct Args {
     /// The Bun program.
     #[arg(long, default_value = "bun")]
     bun: PathBuf,
+    /// The workerd program.
+    #[arg(long, default_value = "workerd")]
+    workerd: PathBuf,
     /// How often a sample is taken, at most, while something else is running.
     #[arg(long, default_value_t = 3)]
     tries: usize,
@@ -61,6 +67,10 @@ enum Name {
     Bun,
     /// The proxy example in front of the echo example; its own CPU time for each round trip.
     Proxy,
+    /// A Durable Object's echo.
+    Object,
+    /// Its room is a Durable Object; it is left out of all other rows.
+    Workerd,
 }
 
 fn main() -> Result<()> {
@@ -72,21 +82,24 @@ fn main() -> Result<()> {
     let rows = args.rows()?;
     machine::raise_open_files(4096)?;
     let servers: Vec<Server> = args
-        .recipes()?
+        .recipes(&rows)?
         .iter()
         .map(Recipe::start)
         .collect::<Result<_>>()?;
+    let mut names: Vec<_> = servers.iter().map(|s| s.name).collect();
+    names.dedup();
     let mut comparison = Comparison {
-        servers: servers.iter().map(|s| s.name).collect(),
+        servers: names,
         rows,
         samples: Vec::new(),
     };
 
     for repetition in 0..args.repetitions {
         for row in comparison.rows.clone() {
+            let servers: Vec<_> = servers.iter().filter(|s| s.kind == row.kind()).collect();
             // Another server goes first each time: none is always the one after a big load.
             for nth in 0..servers.len() {
-                let server = &servers[(nth + repetition) % servers.len()];
+                let server = servers[(nth + repetition) % servers.len()];
                 let sample = args.sample(row, server, repetition)?;
                 eprintln!(
                     "{}/{} {:<10} {:<15} {:>8.2} µs {:>10.0}/s  others {:.0}%",
@@ -128,22 +141,38 @@ impl Args {
         Ok(chosen)
     }
 
-    fn recipes(&self) -> Result<Vec<Recipe>> {
+    /// The servers that the rows need: where one is asked for all kinds, those of a name together.
+    fn recipes(&self, rows: &[Row]) -> Result<Vec<Recipe>> {
         let path = |given: &Option<PathBuf>, name| given.clone().unwrap_or_else(|| beside(name));
         let echo = || Recipe::wsworker("wsworker", &path(&self.echo, "examples/echo"));
+        let objects = path(&self.objects, "bench-objects");
         let mut recipes = Vec::new();
         for name in &self.servers {
-            match name {
-                Name::Wsworker => recipes.push(echo()?),
-                Name::Proxy => {
-                    let program = path(&self.proxy, "examples/proxy");
-                    recipes.push(Recipe::proxy("proxy", &program, echo()?)?);
+            for kind in [Kind::Echo, Kind::Room] {
+                if rows.iter().all(|row| row.kind() != kind) {
+                    continue;
                 }
-                Name::Fastwebsockets => {
-                    let program = path(&self.fastwebsockets, "peer-fastwebsockets");
-                    recipes.push(Recipe::fastwebsockets(&program)?);
+                match (name, kind) {
+                    (Name::Wsworker, Kind::Echo) => recipes.push(echo()?),
+                    (Name::Wsworker, Kind::Room) => {
+                        recipes.push(Recipe::object("wsworker", kind, &objects)?);
+                    }
+                    (Name::Object, Kind::Echo) => {
+                        recipes.push(Recipe::object("object", kind, &objects)?);
+                    }
+                    (Name::Proxy, Kind::Echo) => {
+                        let program = path(&self.proxy, "examples/proxy");
+                        recipes.push(Recipe::proxy("proxy", &program, echo()?)?);
+                    }
+                    (Name::Fastwebsockets, Kind::Echo) => {
+                        let program = path(&self.fastwebsockets, "peer-fastwebsockets");
+                        recipes.push(Recipe::fastwebsockets(&program)?);
+                    }
+                    (Name::Bun, kind) => recipes.extend(Recipe::bun(kind, &self.bun)),
+                    (Name::Workerd, Kind::Room) => recipes.extend(Recipe::workerd(&self.workerd)),
+                    (Name::Workerd, Kind::Echo) => {}
+                    (Name::Object | Name::Proxy | Name::Fastwebsockets, Kind::Room) => {}
                 }
-                Name::Bun => recipes.extend(Recipe::bun(&self.bun)),
             }
         }
         ensure!(!recipes.is_empty(), "no server is left to measure");

@@ -9,11 +9,12 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
-use wsworker_bench::load::echo::{self, Echo, Until};
+use wsworker_bench::load::echo::{self, Echo};
 use wsworker_bench::load::flood::{self, Flood};
 use wsworker_bench::load::handshake::{self, Handshake};
 use wsworker_bench::load::idle::{self, Idle};
-use wsworker_bench::load::{Target, flood::Kind};
+use wsworker_bench::load::room::{self, Room};
+use wsworker_bench::load::{Target, Until, flood::Kind};
 use wsworker_bench::{machine, net};
 
 /// Puts one load on a WebSocket echo server on this machine and prints one JSON line.
@@ -55,6 +56,25 @@ enum Load {
         messages: Option<u64>,
         /// Seconds of the same load before the measured part.
         #[arg(long, default_value_t = 0.5)]
+        warm_up: f64,
+    },
+    /// One connection sends, all others get it.
+    Room {
+        #[arg(long, default_value_t = 1_000)]
+        receivers: usize,
+        /// Bytes of a message.
+        #[arg(long, default_value_t = 128)]
+        size: usize,
+        /// Messages in flight.
+        #[arg(long, default_value_t = 1)]
+        depth: usize,
+        /// Length of the measured part.
+        #[arg(long, default_value_t = 2.0)]
+        seconds: f64,
+        /// Ends after so many deliveries instead.
+        #[arg(long)]
+        deliveries: Option<u64>,
+        #[arg(long, default_value_t = 0.3)]
         warm_up: f64,
     },
     /// Connect, upgrade, close.
@@ -120,10 +140,24 @@ fn main() -> Result<()> {
                 depth,
                 text,
                 warm_up: Duration::from_secs_f64(warm_up),
-                until: messages.map_or(
-                    Until::Elapsed(Duration::from_secs_f64(seconds)),
-                    Until::Messages,
-                ),
+                until: until(seconds, messages),
+            },
+        )?),
+        Load::Room {
+            receivers,
+            size,
+            depth,
+            seconds,
+            deliveries,
+            warm_up,
+        } => print(&room::run(
+            target,
+            Room {
+                receivers,
+                size,
+                depth,
+                warm_up: Duration::from_secs_f64(warm_up),
+                until: until(seconds, deliveries),
             },
         )?),
         Load::Handshake { count, parallel } => {
@@ -160,6 +194,11 @@ fn main() -> Result<()> {
             },
         )?),
     }
+}
+
+fn until(seconds: f64, messages: Option<u64>) -> Until {
+    let elapsed = Until::Elapsed(Duration::from_secs_f64(seconds));
+    messages.map_or(elapsed, Until::Messages)
 }
 
 /// The payload that costs a server most for each byte sent.

@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use serde::Serialize;
 
-use super::Target;
+use super::{Target, Until};
 use crate::frame::{Batch, opcode};
 use crate::process::{Memory, Usage};
 use crate::{machine, net};
@@ -33,15 +33,6 @@ pub struct Echo {
     pub warm_up: Duration,
     /// When the measured part ends.
     pub until: Until,
-}
-
-/// The end of the measured part.
-#[derive(Debug, Clone, Copy)]
-pub enum Until {
-    /// After this time.
-    Elapsed(Duration),
-    /// Once so many messages have come back.
-    Messages(u64),
 }
 
 /// What was measured.
@@ -94,15 +85,6 @@ pub fn run(target: Target, echo: Echo) -> Result<Report> {
         context_switches: each(spent.context_switches as f64),
         memory: Memory::read(target.pid)?,
     })
-}
-
-impl Until {
-    fn reached(self, start: Instant, messages: u64) -> bool {
-        match self {
-            Self::Elapsed(time) => start.elapsed() >= time,
-            Self::Messages(count) => messages >= count,
-        }
-    }
 }
 
 /// All connections, on one poll.

@@ -44,7 +44,6 @@ pub(crate) use stream::Gate;
 pub(crate) use stream::Stream;
 #[cfg(feature = "tls")]
 pub(crate) use stream::TlsStream;
-pub(crate) use turn::Inbox;
-pub use turn::settle_here;
+pub(crate) use turn::{Inbox, settle_here};
 
 pub(crate) use crate::wire::Role;

@@ -369,10 +369,10 @@ impl Drop for Attended {
 }
 
 /// While it lives, this thread drives one runtime, and no other thread ever does.
-pub struct Settled(());
+pub(crate) struct Settled(());
 
-/// Begins that; outside tests only for threads that are the server's own.
-pub fn settle_here() -> Settled {
+/// Begins that.
+pub(crate) fn settle_here() -> Settled {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let home = NonZeroU32::new(NEXT.fetch_add(1, Ordering::Relaxed)).map(Home);
     THREAD.with(|thread| thread.home.set(home));
