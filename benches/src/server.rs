@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::load::Target;
@@ -131,6 +132,20 @@ impl Recipe {
         })
     }
 
+    /// The same server under valgrind, which writes to `log` how many instructions it took.
+    pub fn counted(mut self, log: &Path) -> Self {
+        let program = std::mem::replace(&mut self.program, "valgrind".into());
+        let options = [
+            "--tool=cachegrind".to_owned(),
+            "--cache-sim=no".to_owned(),
+            "--cachegrind-out-file=/dev/null".to_owned(),
+            format!("--log-file={}", log.display()),
+            program.display().to_string(),
+        ];
+        self.args.splice(..0, options);
+        self
+    }
+
     /// Starts the server and waits until it accepts an upgrade.
     ///
     /// What a proxy stands in front of runs beside the load, so that the proxy has its core alone.
@@ -205,6 +220,16 @@ impl Server {
     pub fn pids(&self) -> Vec<u32> {
         let behind = self.upstream.iter().flat_map(|upstream| upstream.pids());
         [self.child.id()].into_iter().chain(behind).collect()
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn end(mut self) -> Result<()> {
+        let pid = i32::try_from(self.child.id())?;
+        let pid = Pid::from_raw(pid).context("a process has a number")?;
+        kill_process(pid, Signal::TERM)?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "{} ended with {status}", self.name);
+        Ok(())
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {
