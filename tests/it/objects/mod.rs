@@ -6,6 +6,7 @@ mod calls;
 mod events;
 mod hibernation;
 mod sockets;
+mod sql;
 mod storage;
 mod undone;
 

@@ -16,6 +16,7 @@ use super::event::Event;
 use super::gate::{self, Found, Gate};
 use super::member::{Change, Member, Selection};
 use super::objects::Shared;
+use super::store::Store;
 use crate::error::{Error, Result};
 use crate::guard::{guarded, log};
 use crate::protocol::close::{CloseCode, ClosePayload};
@@ -28,6 +29,7 @@ pub(super) struct Core {
     pub(super) key: ObjectKey,
     pub(super) shared: Arc<Shared>,
     pub(super) gate: Gate,
+    pub(super) store: Store,
     cache: Mutex<Cache>,
     members: Mutex<Arc<Vec<Arc<Member>>>>,
     /// A message that is answered without the object, and the answer.
@@ -72,8 +74,9 @@ pub(super) struct Cache {
 pub(super) struct Place(Arc<Core>);
 
 impl Core {
-    pub(super) fn new(key: ObjectKey, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(key: ObjectKey, shared: Arc<Shared>, sql: bool) -> Self {
         Self {
+            store: Store::new(&shared.storage, &key, sql),
             key,
             shared,
             gate: Gate::default(),
