@@ -65,6 +65,18 @@ impl Written {
         Parser::parse2(read, tokens.clone())
     }
 
+    /// Makes sure that there is the name alone.
+    pub(crate) fn flag(&self, usage: &str) -> Result<()> {
+        let name = &self.name;
+        match &self.form {
+            Form::Bare => Ok(()),
+            Form::Value(_) | Form::List(_) => {
+                let message = format!("`{name}` takes no value: write `{usage}`, or leave it out");
+                Err(Error::new(name.span(), message))
+            }
+        }
+    }
+
     /// What is wrong with the value, under the whole of it.
     pub(crate) fn wrong(&self, message: &str) -> Error {
         match &self.form {

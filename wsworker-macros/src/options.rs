@@ -90,10 +90,10 @@ pub(crate) fn krate(path: Option<&Path>) -> TokenStream {
 
 fn twice(option: &Written, usage: &str) -> Error {
     let name = &option.name;
-    let advice = if usage.contains('=') {
-        "keep one"
-    } else {
+    let advice = if usage.contains('(') {
         "put everything in one list"
+    } else {
+        "keep one"
     };
     Error::new(name.span(), format!("`{name}` is set twice: {advice}"))
 }

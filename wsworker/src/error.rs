@@ -85,6 +85,9 @@ enum Kind {
     /// An object's event took too long.
     #[cfg_attr(not(feature = "objects"), allow(dead_code))]
     TooSlow,
+    /// What an object's SQL wrote breaks a constraint of its tables.
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    Constraint,
     /// A setting is wrong.
     Config,
     /// What keeps the state of objects failed.
@@ -176,6 +179,13 @@ impl Error {
     #[cfg(feature = "objects")]
     pub fn is_deadlock(&self) -> bool {
         matches!(self.0.kind, Kind::Deadlock)
+    }
+
+    /// What an object's SQL was to write breaks a constraint of its tables, such as
+    /// `UNIQUE` or `NOT NULL`. Nothing of it was written.
+    #[cfg(feature = "objects")]
+    pub fn is_constraint(&self) -> bool {
+        matches!(self.0.kind, Kind::Constraint)
     }
 
     /// A `fetch` was refused as it would have gone to a private address.
@@ -322,6 +332,19 @@ impl Error {
     #[cfg(feature = "objects")]
     pub(crate) fn too_slow(time: std::time::Duration) -> Self {
         let message = format!("the event took longer than {time:?}");
+        Self::with(Kind::TooSlow, message, None)
+    }
+
+    /// SQL that broke a constraint.
+    #[cfg(feature = "objects")]
+    pub(crate) fn constraint(what: impl fmt::Display) -> Self {
+        Self::with(Kind::Constraint, format!("SQL: {what}"), None)
+    }
+
+    /// SQL that was still running at its event's deadline.
+    #[cfg(feature = "objects")]
+    pub(crate) fn interrupted() -> Self {
+        let message = "the SQL was interrupted: it was still running at its event's deadline";
         Self::with(Kind::TooSlow, message, None)
     }
 

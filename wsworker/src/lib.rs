@@ -95,8 +95,8 @@ pub use crate::http::{Body, Params, ReadBody, Request, RequestBuilder, Response,
 #[cfg(feature = "objects")]
 #[cfg_attr(docsrs, doc(cfg(feature = "objects")))]
 pub use crate::object::{
-    AlarmInfo, DurableObject, ListOptions, Namespace, ObjectContext, ObjectId, ObjectStorage,
-    Sockets, Stub,
+    AlarmInfo, Cursor, DurableObject, ListOptions, Namespace, ObjectContext, ObjectId,
+    ObjectStorage, Sockets, Sql, SqlParams, Stub,
 };
 pub use crate::protocol::close::{CloseCode, CloseEvent};
 pub use crate::protocol::message::Message;
@@ -107,6 +107,9 @@ pub use crate::socket::{
     SocketId, WebSocket, WebSocketEnd, WebSocketEvents, WebSocketPair, broadcast,
 };
 pub use crate::spawn::spawn;
+#[cfg(feature = "objects")]
+#[cfg_attr(docsrs, doc(cfg(feature = "objects")))]
+pub use crate::storage::SqlValue;
 pub use crate::worker::Worker;
 
 /// The programs in README.md compile.

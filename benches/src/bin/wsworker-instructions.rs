@@ -140,7 +140,10 @@ fn compare(file: &Path, seen: &Baseline) -> Result<()> {
             bail!("'{name}' has no baseline; write one with --write");
         };
         let change = now / before - 1.0;
-        println!("| {name} | {before:.1} | {now:.1} | {:+.1}% |", change * 100.0);
+        println!(
+            "| {name} | {before:.1} | {now:.1} | {:+.1}% |",
+            change * 100.0
+        );
         if change > TOLERANCE {
             dearer.push(format!("{name}: {before:.1} before, {now:.1} now"));
         }

@@ -7,6 +7,7 @@ mod events;
 mod fanout;
 mod hibernation;
 mod sockets;
+mod sql;
 mod storage;
 mod undone;
 

@@ -94,16 +94,25 @@ fn constant(settings: &Settings, krate: &TokenStream) -> TokenStream {
         let time = time(millis);
         fields.push(quote!(event_timeout: #time));
     }
+    if settings.sql {
+        fields.push(quote!(sql: true));
+    }
     if fields.is_empty() {
         return quote!(#krate::__private::ObjectOptions::DEFAULT);
     }
+    // Clippy minds defaults for nothing.
+    let rest =
+        (fields.len() < OPTIONS).then(|| quote!(..#krate::__private::ObjectOptions::DEFAULT));
     quote! {
         #krate::__private::ObjectOptions {
             #(#fields,)*
-            ..#krate::__private::ObjectOptions::DEFAULT
+            #rest
         }
     }
 }
+
+/// How many options are fields.
+const OPTIONS: usize = 3;
 
 const OBJECT: Role = Role {
     attribute: "durable_object",

@@ -16,6 +16,7 @@ pub(super) struct Settings {
     pub(super) hibernate_after: Option<u64>,
     /// In milliseconds.
     pub(super) event_timeout: Option<u64>,
+    pub(super) sql: bool,
     pub(super) krate: Option<Path>,
     /// Everything that was wrong.
     pub(super) mistakes: Option<Error>,
@@ -42,6 +43,10 @@ impl Settings {
             "name" => self.name = Some(class_name(option, usage)?),
             "hibernate_after" => self.hibernate_after = Some(time::parse(option, usage)?),
             "event_timeout" => self.event_timeout = Some(time::parse(option, usage)?),
+            "sql" => {
+                option.flag(usage)?;
+                self.sql = true;
+            }
             "crate" => self.krate = Some(options::path(option, usage)?),
             _ => unreachable!("every known option is set"),
         }
@@ -74,6 +79,7 @@ const OPTIONS: Options = Options {
         ("name", r#"name = "room""#),
         ("hibernate_after", r#"hibernate_after = "10s""#),
         ("event_timeout", r#"event_timeout = "30s""#),
+        ("sql", "sql"),
         options::CRATE,
     ],
     elsewhere: |_| None,

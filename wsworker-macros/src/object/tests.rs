@@ -17,7 +17,7 @@ fn a_struct_becomes_a_class_with_a_stub() {
 #[test]
 fn options_conditions_and_visibility_are_kept() {
     let args = r#"
-        name = "chat.room", hibernate_after = "1m", event_timeout = "500ms",
+        name = "chat.room", hibernate_after = "1m", event_timeout = "500ms", sql,
         crate = "crate::framework",
     "#;
     let item = "/// A room.\n#[cfg(all())] pub(crate) struct Room(u8);";
@@ -112,10 +112,16 @@ fn each_wrong_option_shows_the_right_one() {
         ("hibernate_after = 10", "write `\"10s\"`"),
         ("event_timeout = \"0s\"", "more than zero"),
         ("\"room\"", "such as `name = \"room\"`"),
+        (
+            "sql = true",
+            "`sql` takes no value: write `sql`, or leave it out",
+        ),
+        ("sql(on)", "`sql` takes no value"),
+        ("sql, sql", "`sql` is set twice: keep one"),
         ("hibernate = \"1s\"", "did you mean `hibernate_after`?"),
         (
             "storage = 1",
-            "expected one of `name`, `hibernate_after`, `event_timeout`, `crate`",
+            "expected one of `name`, `hibernate_after`, `event_timeout`, `sql`, `crate`",
         ),
         ("crate = 1", "expected a path in a string"),
     ] {

@@ -36,12 +36,21 @@ pub(super) async fn of(core: &Core) -> Result<Option<Alarm>> {
     match core.unsettled().alarm {
         Some(AlarmChange::Set(alarm)) => Ok(Some(alarm)),
         Some(AlarmChange::Delete) => Ok(None),
-        None => core.shared.storage.alarm(&core.key).await,
+        None => core.store.alarm().await,
     }
 }
 
 /// Fires one alarm that is due.
-pub(super) async fn fire<T: DurableObject>(cell: &Cell<T>, alarm: Alarm) -> Result<()> {
+pub(super) async fn fire<T: DurableObject>(cell: &Cell<T>, listed: Alarm) -> Result<()> {
+    let due = cell
+        .core
+        .store
+        .due(listed, cell.core.shared.unix_now())
+        .await;
+    cell.touch();
+    let Some(alarm) = due? else {
+        return Ok(());
+    };
     let retries = alarm.retries;
     let fired = match cell.alarm(alarm).await {
         Ok(Some(settled)) => settled.wait().await,

@@ -19,7 +19,7 @@ use super::context::ObjectContext;
 use super::core::{Core, Owner};
 use super::effects::Effects;
 use super::event::{Event, Running};
-use super::gate::{Gate, Settled};
+use super::gate::{Gate, Settled, Written};
 use super::jobs::{Job, OnAlarm, OnError};
 use super::member::Member;
 use crate::error::{Error, Result};
@@ -93,10 +93,12 @@ impl<T: DurableObject> Cell<T> {
             self.core.gate.settle().await;
             self.undo_failed(&mut value);
         }
+        let time = self.class.options.event_timeout;
+        self.core.store.begin(time).await;
         let mut event = Event::of(&self.core, source);
         job.prepare(&mut event.batch);
         let code = guarded(|| self.run(&mut value, job));
-        let running = Running::new(event, Timed::new(code, self.class.options.event_timeout));
+        let running = Running::new(event, Timed::new(code, time));
         let (ran, event) = running.await;
         self.touch();
         let Event {
@@ -105,8 +107,10 @@ impl<T: DurableObject> Cell<T> {
             aborted,
             ..
         } = *event;
+        let sql = self.core.store.is_open();
+        let written = Written { batch, sql };
         let failure = match (ran.flatten().flatten(), aborted) {
-            (Ok(output), None) => match Gate::enter(&self.core, batch, effects, asked) {
+            (Ok(output), None) => match Gate::enter(&self.core, written, effects, asked) {
                 Ok(settled) => {
                     if !J::GATHERS {
                         self.core.outgoing.send();
@@ -128,6 +132,7 @@ impl<T: DurableObject> Cell<T> {
         self.core.gate.settle().await;
         self.undo_failed(&mut value);
         value.0 = None;
+        self.core.store.rollback().await;
         Err(failure)
     }
 
@@ -146,6 +151,9 @@ impl<T: DurableObject> Cell<T> {
     /// The turn, with a value that has seen nothing that was undone.
     async fn turn(&self) -> MutexGuard<'_, Value<T>> {
         let mut value = self.turn.lock().await;
+        if self.core.store.has_sql() {
+            self.core.gate.settle().await;
+        }
         self.undo_failed(&mut value);
         if self.core.take_spoiled() {
             value.0 = None;
@@ -203,7 +211,7 @@ impl<T: DurableObject> Cell<T> {
     }
 
     /// An event has ended: from now on it may be idle.
-    fn touch(&self) {
+    pub(super) fn touch(&self) {
         let shared = &self.core.shared;
         self.core.used.store(shared.now(), Ordering::Relaxed);
         if !self.core.listed.swap(true, Ordering::AcqRel) {
@@ -240,6 +248,7 @@ impl<T: DurableObject> Owner for Cell<T> {
         // In the turn: nobody else looks.
         value.0 = None;
         self.core.cache().forget();
+        self.core.store.close();
         drop(value);
         if !self.core.has_members() {
             let class = self.class.clone();

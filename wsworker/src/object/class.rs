@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::alarm::{self, AlarmInfo};
 use super::cell::Cell;
 use super::context::ObjectContext;
-use super::core::Core;
+use super::core::{Core, Owner};
 use super::objects::Shared;
 use super::stub::Stub;
 use crate::env::Env;
@@ -127,13 +127,16 @@ pub struct ObjectOptions {
     pub hibernate_after: Duration,
     /// How long one event may take.
     pub event_timeout: Duration,
+    /// Does it keep its state in a database of its own, with SQL?
+    pub sql: bool,
 }
 
 impl ObjectOptions {
-    /// What counts if nothing is said: 10 and 30 seconds.
+    /// What counts if nothing is said: 10 and 30 seconds, no SQL.
     pub const DEFAULT: Self = Self {
         hibernate_after: Duration::from_secs(10),
         event_timeout: Duration::from_secs(30),
+        sql: false,
     };
 }
 
@@ -141,6 +144,7 @@ impl ObjectOptions {
 #[derive(Clone, Copy)]
 pub struct Registration {
     pub(super) name: &'static str,
+    pub(super) sql: bool,
     pub(super) type_id: fn() -> TypeId,
     pub(super) make: fn(&Arc<Shared>) -> Made,
 }
@@ -158,6 +162,7 @@ impl Registration {
     pub const fn of<T: DurableObject>() -> Self {
         Self {
             name: T::NAME,
+            sql: T::OPTIONS.sql,
             type_id: TypeId::of::<T>,
             make: |shared| {
                 let class = Arc::new(ClassOf::<T>::new(shared.clone()));
@@ -184,6 +189,9 @@ pub(super) trait AnyClass: Send + Sync {
         alarm: Alarm,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
+    /// Lets every object hibernate that has nothing to do.
+    fn hibernate(&self);
+
     /// How many objects are in memory, awake or hibernating.
     fn len(&self) -> usize;
 }
@@ -208,7 +216,8 @@ impl<T: DurableObject> ClassOf<T> {
             Entry::Occupied(cell) => cell.get().clone(),
             Entry::Vacant(vacant) => {
                 let class = self.name.clone();
-                let core = Core::new(ObjectKey { class, id }, self.shared.clone());
+                let (key, sql) = (ObjectKey { class, id }, self.options.sql);
+                let core = Core::new(key, self.shared.clone(), sql);
                 vacant.insert(Cell::new(core, self.clone())).clone()
             }
         }
@@ -240,6 +249,13 @@ impl<T: DurableObject> AnyClass for ClassOf<T> {
                 log(&format!("the alarm of {} failed", cell.core.key), &error);
             }
         })
+    }
+
+    fn hibernate(&self) {
+        let cells: Vec<_> = self.cells().values().cloned().collect();
+        for cell in cells {
+            cell.hibernate();
+        }
     }
 
     fn len(&self) -> usize {

@@ -17,6 +17,7 @@ use super::gate::{self, Found, Gate};
 use super::member::{Change, Member, Selection};
 use super::objects::Shared;
 use super::outgoing::Outgoing;
+use super::store::Store;
 use crate::error::{Error, Result};
 use crate::guard::{guarded, log};
 use crate::protocol::close::{CloseCode, ClosePayload};
@@ -30,6 +31,7 @@ pub(super) struct Core {
     pub(super) shared: Arc<Shared>,
     pub(super) gate: Gate,
     pub(super) outgoing: Outgoing,
+    pub(super) store: Store,
     cache: Mutex<Cache>,
     members: Mutex<Arc<Vec<Arc<Member>>>>,
     /// A message that is answered without the object, and the answer.
@@ -74,8 +76,9 @@ pub(super) struct Cache {
 pub(super) struct Place(Arc<Core>);
 
 impl Core {
-    pub(super) fn new(key: ObjectKey, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(key: ObjectKey, shared: Arc<Shared>, sql: bool) -> Self {
         Self {
+            store: Store::new(&shared.storage, &key, sql),
             key,
             shared,
             gate: Gate::default(),

@@ -62,6 +62,20 @@ impl Found {
     }
 }
 
+/// What an event has written.
+pub(super) struct Written {
+    pub(super) batch: Batch,
+    /// Its SQL has perhaps written, too.
+    pub(super) sql: bool,
+}
+
+impl From<Batch> for Written {
+    fn from(batch: Batch) -> Self {
+        let sql = false;
+        Self { batch, sql }
+    }
+}
+
 impl Settled {
     pub(super) async fn wait(self) -> Result<()> {
         match self {
@@ -79,16 +93,17 @@ impl Gate {
     /// A commit that it builds on has failed; it is to be undone.
     pub(super) fn enter(
         core: &Arc<Core>,
-        batch: Batch,
+        written: impl Into<Written>,
         mut effects: Effects,
         asked: bool,
     ) -> Result<Settled, Effects> {
+        let Written { batch, sql } = written.into();
         let gate = &core.gate;
         let mut state = gate.state();
         if gate.has_failed() {
             return Err(effects);
         }
-        let writes = !batch.is_empty();
+        let writes = sql || !batch.is_empty();
         if !writes && state.in_flight.is_none() {
             drop(state);
             effects.release(core);
@@ -125,7 +140,7 @@ impl Gate {
         loop {
             let batch = core.gate.batch_in_flight();
             let alarm = batch.alarm.is_some();
-            let committed = core.shared.storage.commit(&core.key, batch).await;
+            let committed = core.store.commit(batch).await;
             if alarm {
                 core.shared.alarms.notify_one();
             }

@@ -52,7 +52,7 @@ impl Objects {
     /// Puts objects of these classes into `env`, if there are any.
     ///
     /// # Errors
-    /// Two classes have one name.
+    /// Two classes have one name; one has SQL, and the storage has not.
     pub(crate) fn install(
         env: &Env,
         classes: &[Registration],
@@ -96,6 +96,12 @@ impl Objects {
                 class.name
             )));
         }
+        if class.sql && !self.shared.storage.has_sql() {
+            return Err(Error::config(format!(
+                "the class '{}' has `sql`, and the server's storage has no SQL",
+                class.name
+            )));
+        }
         let (typed, any) = (class.make)(&self.shared);
         self.by_type.insert(type_id, typed);
         self.by_name.insert(class.name, any);
@@ -129,6 +135,11 @@ impl Objects {
             }
             calm.await;
         }
+    }
+
+    /// Lets every object hibernate that has nothing to do: their databases are closed.
+    pub(crate) fn rest(&self) {
+        self.by_name.values().for_each(|class| class.hibernate());
     }
 
     /// How many objects are in memory, awake or hibernating.

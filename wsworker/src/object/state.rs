@@ -16,8 +16,9 @@ use super::alarm;
 use super::core::Core;
 use super::event::Event;
 use super::gate::Found;
+use super::sql::Sql;
 use crate::error::{Error, Result};
-use crate::storage::{Alarm, AlarmChange, Batch, Key, Range};
+use crate::storage::{Alarm, AlarmChange, Batch, Key, Range, SqlRows, SqlValue};
 
 /// An object's storage: keys in the order of their bytes, with values of any type
 /// that serde knows, or bytes.
@@ -215,12 +216,13 @@ impl ObjectStorage {
         keys.into_iter().try_for_each(|key| self.delete(key))
     }
 
-    /// Takes every key away. The alarm stays.
+    /// Takes every key away, and every table that SQL has made. The alarm stays.
     ///
     /// # Errors
     /// This is outside any event of the object.
     pub fn delete_all(&self) -> Result<()> {
         Event::inside(&self.core, |event| {
+            self.core.store.clear_tables();
             event.batch.merge(Batch {
                 clear: true,
                 ..Batch::default()
@@ -262,8 +264,7 @@ impl ObjectStorage {
                 limit: range.limit.saturating_add(deleted),
                 ..range.clone()
             };
-            let storage = &self.core.shared.storage;
-            found.extend(storage.list(&self.core.key, stored).await?);
+            found.extend(self.core.store.list(stored).await?);
         }
         for (key, value) in written {
             match value {
@@ -334,6 +335,40 @@ impl ObjectStorage {
         })
     }
 
+    /// SQL, in a database of the object's own.
+    ///
+    /// # Errors
+    /// [`is_config`](Error::is_config): the class has not asked for it, by
+    /// `#[durable_object(sql)]`. Or this is outside any event of the object.
+    pub fn sql(&self) -> Result<Sql<'_>> {
+        self.core.store.check_sql()?;
+        self.in_event()?;
+        Ok(Sql::of(self))
+    }
+
+    pub(super) async fn query(
+        &self,
+        sql: &str,
+        params: Vec<SqlValue>,
+        max_bytes: usize,
+    ) -> Result<SqlRows> {
+        self.in_event()?;
+        self.core.store.query(sql, params, max_bytes).await
+    }
+
+    pub(super) async fn database_size(&self) -> Result<u64> {
+        self.core.store.size().await
+    }
+
+    fn in_event(&self) -> Result<()> {
+        match Event::current(&self.core, |event| event.is_some()) {
+            true => Ok(()),
+            false => Err(Error::new(
+                "SQL runs only inside one of the object's events",
+            )),
+        }
+    }
+
     async fn read(&self, key: Key) -> Result<Option<Bytes>> {
         if let Found::Value(value) = self.core.find(&key) {
             return Ok(value);
@@ -358,8 +393,7 @@ impl ObjectStorage {
             return Ok(values);
         }
         let wanted = unknown.iter().map(|at| keys[*at].clone()).collect();
-        let storage = &self.core.shared.storage;
-        let read = storage.get(&self.core.key, wanted).await?;
+        let read = self.core.store.get(wanted).await?;
         let mut cache = self.core.cache();
         for (at, value) in unknown.into_iter().zip(read) {
             cache.insert(keys[at].clone(), value.clone());

@@ -74,12 +74,13 @@ impl Living {
         Self { objects, tasks }
     }
 
-    /// Fires nothing more, and waits for what is being committed.
+    /// Fires nothing more, waits for what is being committed, and lets objects go.
     pub(super) async fn end(&mut self, time: Duration) {
         self.tasks.shutdown().await;
         if timeout(time, self.objects.settle()).await.is_err() {
             tracing::warn!("commits were not done in time");
         }
+        self.objects.rest();
     }
 }
 

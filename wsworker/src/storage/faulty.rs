@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::unconstrained;
 
-use super::{Alarm, Batch, Key, ObjectKey, Range, Storage};
+use super::{Alarm, Batch, Key, ObjectDatabase, ObjectKey, Range, SqlQuery, SqlRows, Storage};
 use crate::error::{Error, Result};
 
 /// Passes calls on to another storage, but for those that a test makes fail or wait.
@@ -35,6 +35,17 @@ use crate::error::{Error, Result};
 /// ```
 pub struct FaultyStorage {
     inner: Box<dyn Storage>,
+    faults: Arc<Faults>,
+}
+
+/// An object's own database behind it; its commits count as the storage's.
+struct FaultyDatabase {
+    inner: Box<dyn ObjectDatabase>,
+    object: ObjectKey,
+    faults: Arc<Faults>,
+}
+
+struct Faults {
     state: Mutex<State>,
     holds: Arc<watch::Sender<usize>>,
 }
@@ -68,8 +79,10 @@ impl FaultyStorage {
     pub fn new(inner: impl Storage) -> Self {
         Self {
             inner: Box::new(inner),
-            state: Mutex::default(),
-            holds: Arc::new(watch::Sender::new(0)),
+            faults: Arc::new(Faults {
+                state: Mutex::default(),
+                holds: Arc::new(watch::Sender::new(0)),
+            }),
         }
     }
 
@@ -103,8 +116,9 @@ impl FaultyStorage {
     /// Makes commits wait, and reads not, until what it returns is dropped.
     #[must_use = "dropping it lets the commits go on"]
     pub fn hold(&self) -> Hold {
-        self.holds.send_modify(|holds| *holds += 1);
-        Hold(Arc::clone(&self.holds))
+        let holds = &self.faults.holds;
+        holds.send_modify(|holds| *holds += 1);
+        Hold(Arc::clone(holds))
     }
 
     /// How many commits have been called.
@@ -113,10 +127,56 @@ impl FaultyStorage {
     }
 
     fn read(&self) -> Result<&dyn Storage> {
-        if self.state().broken {
-            return Err(Error::storage("broken down for a test", None));
-        }
+        self.faults.check()?;
         Ok(&*self.inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.faults.state()
+    }
+}
+
+impl Faults {
+    fn check(&self) -> Result<()> {
+        match self.state().broken {
+            true => Err(Error::storage("broken down for a test", None)),
+            false => Ok(()),
+        }
+    }
+
+    /// Commits as the test wants it.
+    async fn commit(
+        &self,
+        object: &ObjectKey,
+        commit: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        let (number, fault, delay, turn) = {
+            let mut state = self.state();
+            state.commits += 1;
+            let number = state.commits;
+            let fault = state.faults.remove(&number);
+            let turn = Arc::clone(state.turns.entry(object.clone()).or_default());
+            (number, fault, state.delay, turn)
+        };
+        // Unconstrained: its place in the queue is that of the call.
+        let _turn = unconstrained(turn.lock()).await;
+        let mut holds = self.holds.subscribe();
+        let released = holds.wait_for(|holds| *holds == 0).await;
+        drop(released.map_err(|_| Error::storage("dropped", None))?);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        if fault != Some(Fault::Before) {
+            self.check()?;
+            commit.await?;
+        }
+        match fault {
+            None => Ok(()),
+            Some(fault) => {
+                let message = format!("commit {number} fails for a test: {fault:?}");
+                Err(Error::storage(message, None))
+            }
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -143,32 +203,72 @@ impl Storage for FaultyStorage {
     }
 
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {
-        let (number, fault, delay, turn) = {
-            let mut state = self.state();
-            state.commits += 1;
-            let number = state.commits;
-            let fault = state.faults.remove(&number);
-            let turn = Arc::clone(state.turns.entry(object.clone()).or_default());
-            (number, fault, state.delay, turn)
-        };
-        // Unconstrained: its place in the queue is that of the call.
-        let _turn = unconstrained(turn.lock()).await;
-        let mut holds = self.holds.subscribe();
-        let released = holds.wait_for(|holds| *holds == 0).await;
-        drop(released.map_err(|_| Error::storage("dropped", None))?);
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
+        let commit = self.inner.commit(object, batch);
+        self.faults.commit(object, commit).await
+    }
+
+    fn has_sql(&self) -> bool {
+        self.inner.has_sql()
+    }
+
+    async fn open_database(&self, object: &ObjectKey) -> Result<Box<dyn ObjectDatabase>> {
+        Ok(Box::new(FaultyDatabase {
+            inner: self.read()?.open_database(object).await?,
+            object: object.clone(),
+            faults: Arc::clone(&self.faults),
+        }))
+    }
+
+    async fn has_database(&self, object: &ObjectKey) -> Result<bool> {
+        self.read()?.has_database(object).await
+    }
+}
+
+impl FaultyDatabase {
+    fn read(&self) -> Result<&dyn ObjectDatabase> {
+        self.faults.check()?;
+        Ok(&*self.inner)
+    }
+}
+
+#[async_trait]
+impl ObjectDatabase for FaultyDatabase {
+    async fn get(&self, keys: Vec<Key>) -> Result<Vec<Option<Bytes>>> {
+        self.read()?.get(keys).await
+    }
+
+    async fn list(&self, range: Range) -> Result<Vec<(Key, Bytes)>> {
+        self.read()?.list(range).await
+    }
+
+    async fn alarm(&self) -> Result<Option<Alarm>> {
+        self.read()?.alarm().await
+    }
+
+    async fn query(&self, query: SqlQuery) -> Result<SqlRows> {
+        self.read()?.query(query).await
+    }
+
+    async fn clear_tables(&self) -> Result<()> {
+        self.read()?.clear_tables().await
+    }
+
+    async fn size(&self) -> Result<u64> {
+        self.read()?.size().await
+    }
+
+    /// One that fails before it is stored is undone, as any that fails.
+    async fn commit(&self, batch: Batch) -> Result<()> {
+        let commit = self.inner.commit(batch);
+        let committed = self.faults.commit(&self.object, commit).await;
+        if committed.is_err() {
+            self.inner.rollback().await?;
         }
-        if fault != Some(Fault::Before) {
-            self.read()?.commit(object, batch).await?;
-        }
-        match fault {
-            None => Ok(()),
-            Some(fault) => {
-                let message = format!("commit {number} fails for a test: {fault:?}");
-                Err(Error::storage(message, None))
-            }
-        }
+        committed
+    }
+
+    async fn rollback(&self) -> Result<()> {
+        self.inner.rollback().await
     }
 }
 

@@ -2,15 +2,17 @@
 //! forget.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Alarm, AlarmChange, Batch, Key, ObjectKey, Range, Storage};
+use super::sqlite::own::{Own, Session};
+use super::{Alarm, AlarmChange, Batch, Key, ObjectDatabase, ObjectKey, Range, Storage};
 use crate::error::Result;
 
-/// Keeps everything in memory. A commit is "durable" at once.
+/// Keeps everything in memory. A commit is "durable" at once. SQL runs on the caller's
+/// thread, so that paused time does not pass meanwhile.
 #[derive(Default)]
 pub struct MemoryStorage(Mutex<Contents>);
 
@@ -19,6 +21,7 @@ struct Contents {
     objects: HashMap<ObjectKey, Object>,
     /// The alarms in their order.
     due: BTreeSet<(u64, ObjectKey)>,
+    databases: HashMap<ObjectKey, Arc<tokio::sync::Mutex<Session>>>,
 }
 
 #[derive(Default)]
@@ -78,7 +81,7 @@ impl Storage for MemoryStorage {
 
     async fn commit(&self, key: &ObjectKey, batch: Batch) -> Result<()> {
         let mut contents = self.contents();
-        let Contents { objects, due } = &mut *contents;
+        let Contents { objects, due, .. } = &mut *contents;
         let object = objects.entry(key.clone()).or_default();
         if batch.clear {
             object.keys.clear();
@@ -102,5 +105,28 @@ impl Storage for MemoryStorage {
             objects.remove(key);
         }
         Ok(())
+    }
+
+    fn has_sql(&self) -> bool {
+        true
+    }
+
+    async fn open_database(&self, object: &ObjectKey) -> Result<Box<dyn ObjectDatabase>> {
+        let known = self.contents().databases.get(object).cloned();
+        let session = match known {
+            Some(session) => session,
+            None => {
+                let session = Session::in_memory(object)?;
+                let session = Arc::new(tokio::sync::Mutex::new(session));
+                let mut contents = self.contents();
+                contents.databases.insert(object.clone(), session.clone());
+                session
+            }
+        };
+        Ok(Box::new(Own::in_memory(session).await?))
+    }
+
+    async fn has_database(&self, object: &ObjectKey) -> Result<bool> {
+        Ok(self.contents().databases.contains_key(object))
     }
 }

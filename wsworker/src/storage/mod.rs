@@ -3,12 +3,14 @@
 //!
 //! [`Storage`] is what a backend implements. [`SqliteStorage`] keeps everything in one
 //! database on this machine's disk; [`MemoryStorage`] forgets it with the process, for
-//! tests.
+//! tests. One that has SQL gives each object that wants it a database of its own, an
+//! [`ObjectDatabase`].
 
 mod batch;
 #[cfg(feature = "testing")]
 mod faulty;
 mod memory;
+mod sql;
 mod sqlite;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -24,8 +26,9 @@ pub use self::batch::{Alarm, AlarmChange, Batch, Key, ObjectKey, Range};
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub use self::faulty::{Fault, FaultyStorage, Hold};
 pub use self::memory::MemoryStorage;
+pub use self::sql::{ObjectDatabase, SqlQuery, SqlRows, SqlValue};
 pub use self::sqlite::SqliteStorage;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Holds the state of many objects. Shared by all of them, from any thread.
 ///
@@ -63,6 +66,29 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Stores a batch.
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()>;
+
+    /// Has it SQL? By default not; one that has implements the next two as well.
+    fn has_sql(&self) -> bool {
+        false
+    }
+
+    /// Opens the object's own database, and makes it where it is not there. What the
+    /// object keeps is all in there then; of the rest of this trait only its alarm is
+    /// used, as a hint. Whoever opens it is the only one until he drops it.
+    ///
+    /// # Errors
+    /// There is no SQL here; or the database cannot be opened, which concerns no other
+    /// object.
+    async fn open_database(&self, object: &ObjectKey) -> Result<Box<dyn ObjectDatabase>> {
+        let message = format!("this storage has no SQL, and {object} asks for it");
+        Err(Error::storage(message, None))
+    }
+
+    /// Has the object a database of its own, open or not?
+    async fn has_database(&self, object: &ObjectKey) -> Result<bool> {
+        let _ = object;
+        Ok(false)
+    }
 }
 
 #[async_trait]
@@ -85,5 +111,17 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {
         (**self).commit(object, batch).await
+    }
+
+    fn has_sql(&self) -> bool {
+        (**self).has_sql()
+    }
+
+    async fn open_database(&self, object: &ObjectKey) -> Result<Box<dyn ObjectDatabase>> {
+        (**self).open_database(object).await
+    }
+
+    async fn has_database(&self, object: &ObjectKey) -> Result<bool> {
+        (**self).has_database(object).await
     }
 }

@@ -16,7 +16,8 @@
 //!
 //! One that outlives its process runs [`persistent`] too.
 //!
-//! Each line of [`Storage`]'s "Must hold" is checked, as far as that can be seen from
+//! Each line of [`Storage`]'s "Must hold" is checked, and of
+//! [`ObjectDatabase`](super::ObjectDatabase)'s where there is SQL, as far as that can be seen from
 //! within a process. What cannot: that a loss of power or a kill takes nothing, that a
 //! failed commit leaves nothing (only the storage's own tests can make one fail), and
 //! that no call blocks its thread.
@@ -25,7 +26,9 @@ mod alarms;
 mod calls;
 mod objects;
 mod ranges;
+mod refused;
 mod reopened;
+mod sql;
 mod values;
 
 use std::future::Future;
@@ -87,6 +90,25 @@ pub async fn check<S: Storage>(empty: impl AsyncFn() -> S) {
             a_dropped_commit_happens_as_a_whole_or_not
             dropped_reads_do_no_harm;
     }
+    if !empty().await.has_sql() {
+        return;
+    }
+    checks! {
+        Arc::new(empty().await) as Shared,
+        sql:
+            what_sql_wrote_is_read_and_committed
+            every_value_comes_back
+            a_commit_is_one_of_all
+            cleared_tables_are_gone
+            keys_and_alarm_are_as_in_a_storage
+            databases_are_apart
+            dropped_queries_are_in_order;
+        refused:
+            a_query_that_fails_does_nothing
+            a_transaction_that_is_lost_cannot_go_on
+            sql_may_not_leave_its_tables
+            sql_that_does_not_end_is_interrupted;
+    }
 }
 
 /// Runs the checks for a storage that can be opened again: `open` does that, for a
@@ -114,6 +136,13 @@ pub async fn persistent<P, S: Storage>(place: impl Fn() -> P, open: impl AsyncFn
             what_is_gone_stays_gone
             later_commits_go_on_from_there
             a_dropped_commit_is_whole_or_not_there;
+    }
+    if open(&place()).await.has_sql() {
+        checks! {
+            (&place(), &open),
+            sql:
+                tables_are_there_again;
+        }
     }
 }
 

@@ -8,7 +8,7 @@ impl crate::framework::__private::Class for Room {
     const OPTIONS: crate::framework::__private::ObjectOptions = crate::framework::__private::ObjectOptions {
         hibernate_after: ::core::time::Duration::from_millis(60000),
         event_timeout: ::core::time::Duration::from_millis(500),
-        ..crate::framework::__private::ObjectOptions::DEFAULT
+        sql: true,
     };
     type Stub = RoomStub;
 }

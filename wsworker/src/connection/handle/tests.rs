@@ -2,7 +2,7 @@ use std::pin::pin;
 use std::task::{Context, Wake};
 
 use super::*;
-use crate::connection::hub::Hub;
+use crate::connection::hub::{Hub, Limits};
 use crate::env::Env;
 
 fn handle(max_buffered: usize) -> Arc<Handle> {

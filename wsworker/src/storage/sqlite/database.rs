@@ -13,11 +13,18 @@ use crate::error::{Error, Result};
 
 const FILE: &str = "objects.db";
 
-/// `wsob`: marks the file as ours, also for `file(1)`.
-const APPLICATION_ID: i32 = 0x7773_6f62;
+/// A later version brings an earlier schema up to its own.
+const FORMAT: Format = Format {
+    application: 0x7773_6f62, // "wsob"
+    schema: 1,
+};
 
-/// Of the tables below. A later version brings an earlier schema up to its own.
-const SCHEMA: i32 = 1;
+/// Whose a file is and what is in it, as it says itself, also to `file(1)`.
+pub(super) struct Format {
+    pub(super) application: i32,
+    /// Of its tables.
+    pub(super) schema: i32,
+}
 
 /// How long the database may be held by another program, such as the operator's
 /// `sqlite3`.
@@ -72,7 +79,7 @@ impl Place {
         let connection =
             self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         let failed = |error| self.failed("open", error);
-        let is_new = self.check(&connection)?;
+        let is_new = FORMAT.is_new(&connection, &self.file)?;
         self.set_up(&connection).map_err(failed)?;
         let mode: String = connection
             .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
@@ -83,11 +90,7 @@ impl Place {
             return Err(Error::storage(message, None));
         }
         if is_new {
-            let marks = format!(
-                "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA};"
-            );
-            let create = format!("BEGIN IMMEDIATE; {TABLES} {marks} COMMIT;");
-            connection.execute_batch(&create).map_err(failed)?;
+            FORMAT.create(&connection, TABLES).map_err(failed)?;
         }
         prepare(&connection, apply::STATEMENTS).map_err(failed)?;
         Ok(connection)
@@ -108,16 +111,9 @@ impl Place {
         Ok(connection)
     }
 
-    /// What an error of the database means, when this was to be done to the file.
+    /// As the function of this name, of this file.
     pub(super) fn failed(&self, what: &str, error: impl Into<Arc<rusqlite::Error>>) -> Error {
-        let error: Arc<rusqlite::Error> = error.into();
-        let file = self.file.display();
-        let message = match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => format!("{file} is no SQLite database"),
-            Some(ErrorCode::DatabaseCorrupt) => format!("{file} is damaged"),
-            _ => format!("cannot {what} {file}"),
-        };
-        Error::storage(message, Some(Box::new(error)))
+        failed(&self.file, what, error)
     }
 
     fn connect(&self, flags: OpenFlags) -> Result<Connection> {
@@ -131,34 +127,6 @@ impl Place {
         Ok(connection)
     }
 
-    /// Is it new, and without tables? An error if it is not ours.
-    fn check(&self, connection: &Connection) -> Result<bool> {
-        let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i32>(0));
-        let failed = |error| self.failed("open", error);
-        let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
-        let application = number("PRAGMA application_id").map_err(failed)?;
-        let schema = number("PRAGMA user_version").map_err(failed)?;
-        let file = self.file.display();
-        let message = match (application, schema) {
-            _ if connection.is_readonly(MAIN_DB).map_err(failed)? => {
-                format!("cannot write to {file}")
-            }
-            (0, 0) if tables == 0 => return Ok(true),
-            (APPLICATION_ID, SCHEMA) => return Ok(false),
-            (APPLICATION_ID, newer) if newer > SCHEMA => format!(
-                "{file} was written by a newer version: schema {newer}, this one knows {SCHEMA}"
-            ),
-            (APPLICATION_ID, unknown) => {
-                format!("{file} is damaged: schema {unknown}, which no version has written")
-            }
-            (other, _) => format!(
-                "{file} belongs to another application: its id is {other:#x}, \
-                 and not {APPLICATION_ID:#x}"
-            ),
-        };
-        Err(Error::storage(message, None))
-    }
-
     /// How it writes. `fullfsync` is for macOS, whose `fsync` does not reach the disk.
     fn set_up(&self, connection: &Connection) -> rusqlite::Result<()> {
         connection.execute_batch(
@@ -169,13 +137,74 @@ impl Place {
     }
 }
 
+impl Format {
+    /// Is the database new, and without tables? An error if it is not of this format.
+    pub(super) fn is_new(&self, connection: &Connection, file: &Path) -> Result<bool> {
+        let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i32>(0));
+        let failed = |error| failed(file, "open", error);
+        let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
+        let application = number("PRAGMA application_id").map_err(failed)?;
+        let schema = number("PRAGMA user_version").map_err(failed)?;
+        let readonly = connection.is_readonly(MAIN_DB).map_err(failed)?;
+        let (file, ours, known) = (file.display(), self.application, self.schema);
+        let message = if readonly {
+            format!("cannot write to {file}")
+        } else if (application, schema, tables) == (0, 0, 0) {
+            return Ok(true);
+        } else if application != ours {
+            format!(
+                "{file} belongs to another application: its id is {application:#x}, \
+                 and not {ours:#x}"
+            )
+        } else if schema == known {
+            return Ok(false);
+        } else if schema > known {
+            format!(
+                "{file} was written by a newer version: schema {schema}, this one knows {known}"
+            )
+        } else {
+            format!("{file} is damaged: schema {schema}, which no version has written")
+        };
+        Err(Error::storage(message, None))
+    }
+
+    /// Makes the tables and marks the file, all or nothing.
+    pub(super) fn create(&self, connection: &Connection, tables: &str) -> rusqlite::Result<()> {
+        let Self {
+            application,
+            schema,
+        } = self;
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {tables} PRAGMA application_id = {application};
+             PRAGMA user_version = {schema}; COMMIT;"
+        ))
+    }
+
+    /// Writes anew what stands there already: what follows the log's last commit goes.
+    pub(super) fn touch(&self, connection: &Connection) -> rusqlite::Result<()> {
+        connection.pragma_update(None, "user_version", self.schema)
+    }
+}
+
 /// Writes anew what stands there already: what follows the log's last commit goes.
 pub(super) fn touch(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "user_version", SCHEMA)
+    FORMAT.touch(connection)
+}
+
+/// What an error of the database means, when this was to be done to the file.
+pub(super) fn failed(file: &Path, what: &str, error: impl Into<Arc<rusqlite::Error>>) -> Error {
+    let error: Arc<rusqlite::Error> = error.into();
+    let file = file.display();
+    let message = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => format!("{file} is no SQLite database"),
+        Some(ErrorCode::DatabaseCorrupt) => format!("{file} is damaged"),
+        _ => format!("cannot {what} {file}"),
+    };
+    Error::storage(message, Some(Box::new(error)))
 }
 
 /// Keeps the statements ready, and shows early if the tables are not those wanted.
-fn prepare(connection: &Connection, statements: &[&str]) -> rusqlite::Result<()> {
+pub(super) fn prepare(connection: &Connection, statements: &[&str]) -> rusqlite::Result<()> {
     for statement in statements {
         connection.prepare_cached(statement)?;
     }
@@ -183,7 +212,7 @@ fn prepare(connection: &Connection, statements: &[&str]) -> rusqlite::Result<()>
 }
 
 /// Makes a directory that outlives a loss of power: each new one is in its parent.
-fn create(directory: &Path) -> std::io::Result<()> {
+pub(super) fn create(directory: &Path) -> std::io::Result<()> {
     let is_new = |path: &&Path| !path.exists();
     let new: Vec<_> = directory.ancestors().take_while(is_new).collect();
     fs::create_dir_all(directory)?;

@@ -163,23 +163,23 @@ impl Reader {
 }
 
 /// The key that comes next, of all that there could be.
-fn next(key: &Key) -> Key {
+pub(super) fn next(key: &Key) -> Key {
     let mut next = Vec::with_capacity(key.len() + 1);
     next.extend_from_slice(key);
     next.push(0);
     next.into()
 }
 
-fn at_most(limit: usize) -> i64 {
+pub(super) fn at_most(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-fn bytes(row: &Row<'_>, column: usize) -> Result<Bytes> {
+pub(super) fn bytes(row: &Row<'_>, column: usize) -> Result<Bytes> {
     Ok(Bytes::copy_from_slice(row.get_ref(column)?.as_blob()?))
 }
 
 /// Of the first two columns.
-fn alarm(row: &Row<'_>) -> Result<Alarm> {
+pub(super) fn alarm(row: &Row<'_>) -> Result<Alarm> {
     Ok(Alarm {
         at: row.get::<_, i64>(0)?.cast_unsigned(),
         retries: row.get(1)?,

@@ -59,6 +59,13 @@ impl<Job: Send + 'static> Threads<Job> {
         Ok(threads)
     }
 
+    /// Has a job done whose end nobody waits for.
+    pub(super) fn push(&self, job: Job) {
+        let queue = self.queue.as_ref().expect("only dropping closes it");
+        // Without threads there is nobody to do it.
+        let _ = queue.send(job);
+    }
+
     /// Has a job done that gives an answer. It is in the queue from the first poll on.
     pub(super) async fn ask<Answer>(
         &self,

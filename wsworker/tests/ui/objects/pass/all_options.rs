@@ -3,7 +3,7 @@ use std::time::Duration;
 use wsworker::__private::{Annotated, Class};
 use wsworker::prelude::*;
 
-#[durable_object(name = "chat.room-1", hibernate_after = "1m 30s", event_timeout = "500ms")]
+#[durable_object(name = "chat.room-1", hibernate_after = "1m 30s", event_timeout = "500ms", sql)]
 struct Room;
 
 #[durable_object]
@@ -40,9 +40,11 @@ fn main() {
     assert_eq!(Room::NAME, "chat.room-1");
     assert_eq!(Room::OPTIONS.hibernate_after, Duration::from_secs(90));
     assert_eq!(Room::OPTIONS.event_timeout, Duration::from_millis(500));
+    assert!(Room::OPTIONS.sql);
     assert_eq!(Lobby::NAME, "Lobby");
     assert_eq!(Lobby::OPTIONS.hibernate_after, Duration::from_secs(10));
     assert_eq!(Lobby::OPTIONS.event_timeout, Duration::from_secs(30));
+    assert!(!Lobby::OPTIONS.sql);
     assert_eq!(Site::OPTIONS.objects.len(), 2);
     let _ = Server::new(Site);
 }
