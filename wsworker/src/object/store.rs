@@ -17,8 +17,8 @@ use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 use crate::error::{Error, Result};
 use crate::guard::log;
 use crate::storage::{
-    Alarm, AlarmChange, Batch, Key, ObjectDatabase, ObjectKey, Range, SqlQuery, SqlRows, SqlValue,
-    Storage,
+    Alarm, AlarmChange, Batch, HINT, Key, ObjectDatabase, ObjectKey, Range, SqlQuery, SqlRows,
+    SqlValue, Storage,
 };
 
 /// The state of one object.
@@ -383,7 +383,5 @@ fn alarm_change(change: AlarmChange) -> Batch {
     }
 }
 
-/// Marks an alarm in the shared storage as a hint: no alarm is tried so often.
-const HINT: u32 = u32::MAX;
 /// Milliseconds until the alarm of an object that cannot be opened is looked at again.
 const LOOK_AGAIN: u64 = 60_000;

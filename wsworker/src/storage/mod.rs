@@ -26,6 +26,7 @@ pub use self::batch::{Alarm, AlarmChange, Batch, Key, ObjectKey, Range};
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub use self::faulty::{Fault, FaultyStorage, Hold};
 pub use self::memory::MemoryStorage;
+pub(crate) use self::sql::HINT;
 pub use self::sql::{ObjectDatabase, SqlQuery, SqlRows, SqlValue};
 pub use self::sqlite::SqliteStorage;
 use crate::error::{Error, Result};

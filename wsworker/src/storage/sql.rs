@@ -105,6 +105,10 @@ pub enum SqlValue {
     Blob(Vec<u8>),
 }
 
+/// Marks an alarm in the shared storage as a hint of one in an object's own database: so
+/// many tries no alarm has.
+pub(crate) const HINT: u32 = u32::MAX;
+
 impl SqlValue {
     /// The bytes that it holds, and what it costs besides.
     pub(crate) fn size(&self) -> usize {

@@ -111,11 +111,17 @@ impl SqliteStorage {
     /// what is at `path` is always complete and synced. A process that is killed
     /// meanwhile leaves a `.objects-backup-…` beside it.
     ///
+    /// Where there are objects with SQL, their files go into a new directory `objects`
+    /// beside it: each is of one moment of its object, some milliseconds a file, and
+    /// with its alarm. So a copy to `copies/objects.db` makes `copies` a directory to
+    /// [`open`](Self::open).
+    ///
     /// Dropping the future does not stop it.
     ///
     /// # Errors
     /// [`is_storage`](crate::Error::is_storage): there is a file at `path` already, or
-    /// it cannot be written.
+    /// a directory `objects` that is needed; it cannot be written; or an object's file
+    /// is damaged.
     pub async fn backup(&self, path: impl AsRef<Path>) -> Result<()> {
         let place = Arc::clone(&self.place);
         let path = path.as_ref().to_owned();

@@ -15,7 +15,7 @@ use wsworker::storage::SqliteStorage;
 #[path = "written.rs"]
 mod written;
 
-use written::{OBJECTS, check, object};
+use written::{OBJECTS, OWNS, check, check_own, object};
 
 const ROUNDS: u32 = 30;
 
@@ -25,7 +25,7 @@ async fn what_had_returned_outlives_a_kill() {
     println!("seed {seed}");
     let mut random = SmallRng::seed_from_u64(seed);
     let directory = tempdir().unwrap();
-    let mut returned = [0; OBJECTS as usize];
+    let mut returned = [0; (OBJECTS + OWNS) as usize];
     let mut unchecked = 0;
     for round in 0..ROUNDS {
         let mut writer = start(directory.path());
@@ -50,8 +50,11 @@ async fn what_had_returned_outlives_a_kill() {
             continue;
         }
         let storage = SqliteStorage::open(directory.path()).unwrap();
-        for (number, returned) in (0..OBJECTS).zip(&mut returned) {
-            let count = check(&storage, &object(number)).await;
+        for (number, returned) in (0..OBJECTS + OWNS).zip(&mut returned) {
+            let count = match number < OBJECTS {
+                true => check(&storage, &object(number)).await,
+                false => check_own(&storage, &object(number)).await,
+            };
             let wanted = *returned..=*returned + unchecked;
             assert!(
                 wanted.contains(&count),
@@ -63,6 +66,8 @@ async fn what_had_returned_outlives_a_kill() {
     }
     println!("{} commits", returned.iter().sum::<u32>());
     assert!(returned.iter().sum::<u32>() > 1000);
+    let owns = &returned[usize::from(OBJECTS)..];
+    assert!(owns.iter().all(|count| *count > 0), "{owns:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use wsworker::storage::{SqliteStorage, Storage};
 #[path = "written.rs"]
 mod written;
 
-use written::{OBJECTS, batch, count, object};
+use written::{OBJECTS, OWNS, batch, count, count_own, object, sql};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -26,6 +26,23 @@ async fn main() {
                 n += 1;
                 storage.commit(&object, batch(n)).await.unwrap();
                 // A line is one write: it is there whole or not.
+                let line = format!("{number} {n}\n");
+                std::io::stdout().write_all(line.as_bytes()).unwrap();
+            }
+        });
+    }
+    for number in OBJECTS..OBJECTS + OWNS {
+        let storage = Arc::clone(&storage);
+        tasks.spawn(async move {
+            let database = storage.open_database(&object(number)).await.unwrap();
+            let mut n = count_own(&*database).await;
+            let create = "CREATE TABLE IF NOT EXISTS commits (n)";
+            database.query(sql(create, vec![])).await.unwrap();
+            loop {
+                n += 1;
+                let insert = sql("INSERT INTO commits VALUES (?1)", vec![n.into()]);
+                database.query(insert).await.unwrap();
+                database.commit(batch(n)).await.unwrap();
                 let line = format!("{number} {n}\n");
                 std::io::stdout().write_all(line.as_bytes()).unwrap();
             }

@@ -222,3 +222,53 @@ async fn a_class_that_gains_or_loses_sql_is_an_error_and_no_empty_state() {
     assert_eq!(tell(&server, "a", &[]).await, Ok("done".into()));
     assert_eq!(tell(&server, "b", &[]).await, Err(500));
 }
+
+#[tokio::test]
+async fn a_backup_has_the_objects_files_and_their_alarms() {
+    let directory = tempdir().unwrap();
+    let (data, copies) = (
+        directory.path().join("data"),
+        directory.path().join("copies"),
+    );
+    fs::create_dir(&copies).unwrap();
+    let storage = Arc::new(SqliteStorage::open(&data).unwrap());
+    let server = ledgers_on(storage.clone()).await;
+    ask(
+        &server,
+        &[
+            "sql INSERT INTO t VALUES (1, 'x')",
+            "put k",
+            "alarm 3600000",
+        ],
+    )
+    .await;
+    tell(&server, "b", &["alarm 7200000", "put k"])
+        .await
+        .unwrap();
+    storage.backup(copies.join("objects.db")).await.unwrap();
+    let alarms = storage.alarms(9).await.unwrap();
+    assert_eq!(alarms.len(), 2);
+    ask(
+        &server,
+        &["sql INSERT INTO t VALUES (2, 'later')", "no-alarm"],
+    )
+    .await;
+    let again = storage.backup(copies.join("other.db")).await.unwrap_err();
+    assert!(
+        again.to_string().contains("objects: it is there already"),
+        "{again}"
+    );
+    server.shutdown().await.unwrap();
+
+    let mut names: Vec<_> = fs::read_dir(&copies)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["objects", "objects.db"]);
+    let copy = SqliteStorage::open(&copies).unwrap();
+    assert_eq!(copy.alarms(9).await.unwrap(), alarms);
+    let server = ledgers_on(copy).await;
+    let said = ask(&server, &["sql SELECT * FROM t", "get k", "has-alarm"]).await;
+    assert_eq!(said, "1,x\nSome(true)\ntrue");
+}

@@ -1,11 +1,15 @@
-//! A copy of the database, made while it is in use.
+//! A copy of the database and of the objects' own, made while they are in use.
 
 use std::path::{self, Path};
 
+use rusqlite::Connection;
 use tempfile::Builder;
 
-use super::database::{Place, sync};
+use super::apply::{Classes, apply};
+use super::database::{Place, failed as database_failed, sync};
+use super::own::backup::{self as own, Copied};
 use crate::error::{Error, Result};
+use crate::storage::{Alarm, AlarmChange, Batch, HINT};
 
 /// Writes the copy beside `path` and names it so when it is complete.
 pub(super) fn write(place: &Place, path: &Path) -> Result<()> {
@@ -21,9 +25,9 @@ pub(super) fn write(place: &Place, path: &Path) -> Result<()> {
     let Some(directory) = full.parent() else {
         return Err(failed(": it is a directory", None));
     };
-    let copy = Builder::new()
-        .prefix(".objects-backup-")
-        .tempfile_in(directory);
+    // Before the alarms' hints, which are made to say what the copies do.
+    let owns = own::write(place, directory)?;
+    let copy = Builder::new().prefix(PREFIX).tempfile_in(directory);
     let copy = copy.map_err(failed_as)?;
     let Some(name) = copy.path().to_str() else {
         return Err(failed(": SQLite wants its path in UTF-8", None));
@@ -38,8 +42,39 @@ pub(super) fn write(place: &Place, path: &Path) -> Result<()> {
         );
         Error::storage(message, Some(error.into()))
     })?;
+    let hinted = hint(copy.path(), &owns.objects);
+    hinted.map_err(|error| database_failed(copy.path(), "write to", error))?;
     copy.as_file().sync_all().map_err(failed_as)?;
+    owns.persist()?;
     copy.persist_noclobber(&full)
         .map_err(|error| failed_as(error.error))?;
     sync(directory).map_err(failed_as)
 }
+
+/// Makes the hints of alarms what the objects' copies say.
+fn hint(copy: &Path, objects: &[Copied]) -> rusqlite::Result<()> {
+    if objects.is_empty() {
+        return Ok(());
+    }
+    let mut connection = Connection::open(copy)?;
+    let mut classes = Classes::default();
+    let transaction = connection.transaction()?;
+    for Copied { object, alarm } in objects {
+        let class = classes.number(&transaction, &object.class)?;
+        let hint = |alarm: Alarm| {
+            AlarmChange::Set(Alarm {
+                retries: HINT,
+                ..alarm
+            })
+        };
+        let batch = Batch {
+            alarm: Some(alarm.map_or(AlarmChange::Delete, hint)),
+            ..Batch::default()
+        };
+        apply(&transaction, class, &object.id, &batch)?;
+    }
+    transaction.commit()
+}
+
+/// Of what is not complete.
+pub(super) const PREFIX: &str = ".objects-backup-";

@@ -2,8 +2,9 @@
 //! Does not decide when it is opened or committed; whoever has the object does.
 //!
 //! `file` opens it, `session` is its transaction, `entries` its keys and alarm; `query`
-//! runs SQL, which `split` takes apart and `guard` watches.
+//! runs SQL, which `split` takes apart and `guard` watches. `backup` copies many.
 
+pub(super) mod backup;
 mod entries;
 mod file;
 mod guard;
