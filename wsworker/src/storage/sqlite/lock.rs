@@ -5,11 +5,18 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
 /// The file that is locked. It stays: to remove it would be a race.
 const FILE: &str = "objects.lock";
+
+/// A process that is being started has its parent's files, locks included, until it runs
+/// a program of its own: so a lock may outlive its file for a moment.
+const PATIENCE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Locks the directory until the file is closed. It has the process's number in it,
 /// for the next one's error.
@@ -21,7 +28,14 @@ pub(super) fn lock(directory: &Path) -> Result<File> {
         .truncate(false)
         .open(directory.join(FILE))
         .map_err(|error| cannot("write in", directory, error))?;
-    match file.try_lock() {
+    let patience = Instant::now() + PATIENCE;
+    let locked = loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < patience => sleep(PAUSE),
+            locked => break locked,
+        }
+    };
+    match locked {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(held(directory, file)),
         Err(TryLockError::Error(error)) => return Err(cannot("lock", directory, error)),
