@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tempfile::tempdir;
@@ -49,6 +51,18 @@ async fn a_directory_serves_one_at_a_time() {
     first.commit(&object(1), put("still", "")).await.unwrap();
     drop(first);
     SqliteStorage::open(directory.path()).unwrap();
+}
+
+#[test]
+fn a_directory_that_is_let_go_in_a_moment_is_waited_for() {
+    let directory = tempdir().unwrap();
+    let held = crate::storage::sqlite::lock::lock(directory.path()).unwrap();
+    let holder = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(50));
+        drop(held);
+    });
+    SqliteStorage::open(directory.path()).unwrap();
+    holder.join().unwrap();
 }
 
 #[test]
