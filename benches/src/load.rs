@@ -1,10 +1,13 @@
 //! The loads that a server is put under, one thread each.
 //! None of them starts a server; they are given an address and a process id.
 
+mod conn;
 pub mod echo;
 pub mod flood;
 pub mod handshake;
 pub mod idle;
+pub mod room;
+pub mod steady;
 
 use std::net::SocketAddrV4;
 use std::time::Duration;

@@ -1,12 +1,14 @@
 //! Servers as child processes on a core of their own; a proxy with the server behind it.
 //! Ends only what it started: a child dies with the value that stands for it.
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
 
 use crate::load::Target;
 use crate::{machine, net};
@@ -25,7 +27,11 @@ pub struct Recipe {
     /// The name in a table.
     pub name: &'static str,
     program: PathBuf,
-    script: Option<PathBuf>,
+    args: Vec<OsString>,
+    /// What an address has before it as a further argument, where no variable gives it.
+    addr_arg: Option<&'static str>,
+    /// The npm package of a peer that may be absent.
+    package: Option<&'static str>,
     /// What a proxy stands in front of.
     upstream: Option<Box<Recipe>>,
 }
@@ -33,60 +39,87 @@ pub struct Recipe {
 impl Recipe {
     /// A binary that calls `wsworker::run`, which takes its settings from the environment.
     pub fn wsworker(name: &'static str, program: &Path) -> Result<Self> {
-        Self::new(name, program)
+        Self::built(name, program)
     }
 
     /// A wsworker program that sends its requests on to `upstream`, named in the variable UPSTREAM.
     pub fn proxy(name: &'static str, program: &Path, upstream: Self) -> Result<Self> {
         Ok(Self {
             upstream: Some(Box::new(upstream)),
-            ..Self::new(name, program)?
+            ..Self::built(name, program)?
         })
     }
 
     /// The plain fastwebsockets echo of this package.
     pub fn fastwebsockets(program: &Path) -> Result<Self> {
-        Self::new("fastwebsockets", program)
+        Self::built("fastwebsockets", program)
     }
 
-    /// Bun's own WebSocket server; `None`, said loudly, if there is no Bun.
-    pub fn bun(program: &Path) -> Option<Self> {
-        let version = Command::new(program).arg("--version").output();
-        let Some(version) = version.ok().filter(|v| v.status.success()) else {
-            eprintln!(
-                "\n*** NO BUN at {}: its column is left out. Install it with `npm install bun` \
-                 and name it with --bun node_modules/.bin/bun ***\n",
-                program.display()
-            );
-            return None;
-        };
-        eprintln!("Bun {}", String::from_utf8_lossy(&version.stdout).trim());
-        Some(Self {
-            name: "Bun",
-            program: program.to_owned(),
-            script: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/bun-echo.js")),
-            upstream: None,
-        })
+    /// A program of `peers` on Bun's own WebSocket server.
+    pub fn bun(program: &Path, script: &str) -> Self {
+        Self {
+            args: vec![peer(script).into()],
+            package: Some("bun"),
+            ..Self::new("Bun", program)
+        }
     }
 
-    fn new(name: &'static str, program: &Path) -> Result<Self> {
+    /// A configuration of `peers` for workerd, Cloudflare's own server.
+    pub fn workerd(program: &Path, config: &str) -> Self {
+        Self {
+            args: vec!["serve".into(), peer(config).into()],
+            addr_arg: Some("--socket-addr=http="),
+            package: Some("workerd"),
+            ..Self::new("workerd", program)
+        }
+    }
+
+    fn built(name: &'static str, program: &Path) -> Result<Self> {
         ensure!(
             program.exists(),
             "no {name} server at {}; build it with `cargo build --release --example echo \
              --example proxy` and `cargo build --release -p wsworker-bench`",
             program.display()
         );
-        Ok(Self {
+        Ok(Self::new(name, program))
+    }
+
+    fn new(name: &'static str, program: &Path) -> Self {
+        Self {
             name,
-            program: program.to_owned(),
-            script: None,
+            program: from_anywhere(program),
+            args: Vec::new(),
+            addr_arg: None,
+            package: None,
             upstream: None,
-        })
+        }
+    }
+
+    /// Whether the peer is there; said loudly if it is not.
+    pub fn is_there(&self) -> bool {
+        let Some(package) = self.package else {
+            return true;
+        };
+        let version = Command::new(&self.program).arg("--version").output();
+        let Some(version) = version.ok().filter(|v| v.status.success()) else {
+            eprintln!(
+                "\n*** NO {} at {}: its column is left out. Install it with `npm install {package}` \
+                 and name it with --{package} node_modules/.bin/{package} ***\n",
+                self.name,
+                self.program.display()
+            );
+            return false;
+        };
+        let version = String::from_utf8_lossy(&version.stdout);
+        let version = version.trim().trim_start_matches(self.name).trim_start();
+        eprintln!("{} {version}", self.name);
+        true
     }
 
     /// Starts the server and waits until it accepts an upgrade.
     ///
     /// What a proxy stands in front of runs beside the load, so that the proxy has its core alone.
+    /// Each server has an empty directory of its own, in which objects' state lies by default.
     pub fn start(&self) -> Result<Server> {
         self.start_on(SERVER_CORE)
     }
@@ -97,9 +130,12 @@ impl Recipe {
         let upstream = upstream.transpose()?.map(Box::new);
         let port = net::free_port()?;
         let addr = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let directory = tempfile::tempdir()?;
         let mut command = Command::new(&self.program);
         command
-            .args(&self.script)
+            .current_dir(&directory)
+            .args(&self.args)
+            .args(self.addr_arg.map(|before| format!("{before}{addr}")))
             .env("PORT", port.to_string())
             .env("WSWORKER_ADDR", addr.to_string())
             .env("WSWORKER_THREADS", "1")
@@ -120,19 +156,22 @@ impl Recipe {
             child: child.with_context(|| format!("starting {}", self.program.display()))?,
             addr,
             upstream,
+            _directory: directory,
         };
         server.wait_until_ready()?;
         Ok(server)
     }
 }
 
-/// A running server; dropping it ends the process.
+/// A running server; dropping it ends the process and removes what it stored.
 pub struct Server {
     /// The name in a table.
     pub name: &'static str,
     child: Child,
     addr: SocketAddrV4,
     upstream: Option<Box<Server>>,
+    /// Goes when the process has ended.
+    _directory: TempDir,
 }
 
 impl Server {
@@ -181,4 +220,19 @@ pub fn beside(name: &str) -> PathBuf {
     let mut path = std::env::current_exe().unwrap_or_default();
     path.set_file_name(name);
     path
+}
+
+/// A peer's script or configuration.
+fn peer(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("peers")
+        .join(file)
+}
+
+/// The same program for a child that starts in another directory. A bare name is looked up in PATH.
+fn from_anywhere(program: &Path) -> PathBuf {
+    match program.components().count() {
+        1 => program.to_owned(),
+        _ => absolute(program).unwrap_or_else(|_| program.to_owned()),
+    }
 }

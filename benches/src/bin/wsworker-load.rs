@@ -9,10 +9,12 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
-use wsworker_bench::load::echo::{self, Echo, Until};
+use wsworker_bench::load::echo::{self, Echo};
 use wsworker_bench::load::flood::{self, Flood};
 use wsworker_bench::load::handshake::{self, Handshake};
 use wsworker_bench::load::idle::{self, Idle};
+use wsworker_bench::load::room::{self, Room};
+use wsworker_bench::load::steady::Until;
 use wsworker_bench::load::{Target, flood::Kind};
 use wsworker_bench::{machine, net};
 
@@ -47,15 +49,21 @@ enum Load {
         /// Text instead of binary messages.
         #[arg(long)]
         text: bool,
-        /// Length of the measured part.
-        #[arg(long, default_value_t = 3.0, conflicts_with = "messages")]
-        seconds: f64,
-        /// Messages of the measured part, instead of a time.
-        #[arg(long)]
-        messages: Option<u64>,
-        /// Seconds of the same load before the measured part.
-        #[arg(long, default_value_t = 0.5)]
-        warm_up: f64,
+        #[command(flatten)]
+        time: Time,
+    },
+    /// Messages of one member of a room to all others.
+    Room {
+        #[arg(long, default_value_t = 1_000)]
+        receivers: usize,
+        /// Bytes of a message.
+        #[arg(long, default_value_t = 128)]
+        size: usize,
+        /// Messages in flight.
+        #[arg(long, default_value_t = 1)]
+        depth: usize,
+        #[command(flatten)]
+        time: Time,
     },
     /// Connect, upgrade, close.
     Handshake {
@@ -94,6 +102,32 @@ enum Load {
     },
 }
 
+#[derive(clap::Args)]
+struct Time {
+    /// Length of the measured part.
+    #[arg(long, default_value_t = 3.0, conflicts_with = "messages")]
+    seconds: f64,
+    /// Messages of the measured part, instead of a time; in a room each counts once for each receiver.
+    #[arg(long)]
+    messages: Option<u64>,
+    /// Seconds of the same load before the measured part.
+    #[arg(long, default_value_t = 0.5)]
+    warm_up: f64,
+}
+
+impl Time {
+    fn warm_up(&self) -> Duration {
+        Duration::from_secs_f64(self.warm_up)
+    }
+
+    fn until(&self) -> Until {
+        match self.messages {
+            Some(messages) => Until::Messages(messages),
+            None => Until::Elapsed(Duration::from_secs_f64(self.seconds)),
+        }
+    }
+}
+
 fn main() -> Result<()> {
     let args = Args::parse();
     if let Some(core) = args.core {
@@ -109,9 +143,7 @@ fn main() -> Result<()> {
             size,
             depth,
             text,
-            seconds,
-            messages,
-            warm_up,
+            time,
         } => print(&echo::run(
             target,
             Echo {
@@ -119,11 +151,23 @@ fn main() -> Result<()> {
                 size,
                 depth,
                 text,
-                warm_up: Duration::from_secs_f64(warm_up),
-                until: messages.map_or(
-                    Until::Elapsed(Duration::from_secs_f64(seconds)),
-                    Until::Messages,
-                ),
+                warm_up: time.warm_up(),
+                until: time.until(),
+            },
+        )?),
+        Load::Room {
+            receivers,
+            size,
+            depth,
+            time,
+        } => print(&room::run(
+            target,
+            Room {
+                receivers,
+                size,
+                depth,
+                warm_up: time.warm_up(),
+                until: time.until(),
             },
         )?),
         Load::Handshake { count, parallel } => {

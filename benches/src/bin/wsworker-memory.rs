@@ -94,7 +94,8 @@ impl Args {
             recipes.push(Recipe::fastwebsockets(&program)?);
         }
         if self.wants("bun") {
-            recipes.extend(Recipe::bun(&self.bun));
+            let bun = Recipe::bun(&self.bun, "bun-echo.js");
+            recipes.extend(bun.is_there().then_some(bun));
         }
         Ok(recipes)
     }
