@@ -1,5 +1,5 @@
-// The peer: a room on Bun's built-in WebSocket server, by its publish (uWebSockets inside).
-// Each message goes to all connections but the one it came from. The port comes from PORT.
+// The peer: a room on Bun's built-in publish and subscribe (uWebSockets inside).
+// Not tuned beyond limits that suit the loads. The port comes from PORT.
 
 const server = Bun.serve({
   hostname: "127.0.0.1",
@@ -10,12 +10,14 @@ const server = Bun.serve({
   },
   websocket: {
     perMessageDeflate: false,
+    maxPayloadLength: 32 * 1024 * 1024,
     backpressureLimit: 64 * 1024 * 1024,
     open(ws) {
-      ws.subscribe("room");
+      ws.subscribe("lobby");
     },
     message(ws, message) {
-      ws.publish("room", message);
+      // To all others: not to ws itself.
+      ws.publish("lobby", message);
     },
   },
 });

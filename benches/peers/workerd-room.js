@@ -1,10 +1,16 @@
-// The peer: a room that is a Durable Object of workerd, with sockets that may hibernate.
-// Each message goes to all connections but the one it came from.
+// The peer: a room as a Durable Object of workerd, with hibernation.
+// Not tuned. The address comes from the command line.
 
 import { DurableObject } from "cloudflare:workers";
 
+export default {
+  fetch(request, env) {
+    return env.ROOM.get(env.ROOM.idFromName("lobby")).fetch(request);
+  },
+};
+
 export class Room extends DurableObject {
-  async fetch() {
+  fetch() {
     const [client, server] = Object.values(new WebSocketPair());
     this.ctx.acceptWebSocket(server);
     return new Response(null, { status: 101, webSocket: client });
@@ -12,13 +18,16 @@ export class Room extends DurableObject {
 
   webSocketMessage(ws, message) {
     for (const other of this.ctx.getWebSockets()) {
-      if (other !== ws) other.send(message);
+      if (other === ws) continue;
+      try {
+        other.send(message);
+      } catch {
+        // It has closed, and webSocketClose is yet to come.
+      }
     }
   }
-}
 
-export default {
-  fetch(request, env) {
-    return env.ROOM.get(env.ROOM.idFromName("room")).fetch(request);
-  },
-};
+  webSocketClose(ws) {
+    ws.close();
+  }
+}

@@ -15,6 +15,8 @@ pub mod opcode {
 
 const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;
+/// RFC 6455 §5.3 wants an unpredictable key; a server cannot tell, and a fixed one repeats runs.
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// Up to here a chunk is compared whole; of a larger one both ends are.
 const COMPARED_WHOLE: usize = 4096;
@@ -28,7 +30,11 @@ pub struct Batch {
     pub reply: Vec<u8>,
     /// Messages in the batch.
     pub depth: usize,
+    size: usize,
 }
+
+/// Bytes of a message's number.
+pub const NUMBER: usize = size_of::<u64>();
 
 impl Batch {
     /// `depth` messages of `size` bytes. All differ, so that a lost, doubled or swapped reply shows.
@@ -45,6 +51,27 @@ impl Batch {
             request,
             reply,
             depth,
+            size,
+        }
+    }
+
+    /// Numbers the messages from `first` on, in their first eight bytes, so that an old one shows.
+    ///
+    /// # Panics
+    /// Messages of less than [`NUMBER`] bytes have no room for it.
+    pub fn number(&mut self, first: u64) {
+        let payload = |frames: &[u8], nth: usize| {
+            let start = frames.len() / self.depth * (nth + 1) - self.size;
+            start..start + NUMBER
+        };
+        for nth in 0..self.depth {
+            let number = (first + nth as u64).to_be_bytes();
+            let at = payload(&self.reply, nth);
+            self.reply[at].copy_from_slice(&number);
+            let at = payload(&self.request, nth);
+            let masked = number.iter().zip(KEY.iter().cycle()).map(|(b, k)| b ^ k);
+            let bytes = self.request[at].iter_mut();
+            bytes.zip(masked).for_each(|(to, byte)| *to = byte);
         }
     }
 
@@ -65,10 +92,8 @@ impl Batch {
 
 /// Appends one masked frame.
 pub fn masked(out: &mut Vec<u8>, opcode: u8, fin: bool, payload: &[u8]) {
-    // RFC 6455 §5.3 wants an unpredictable key; a server cannot tell, and a fixed one repeats runs.
-    let key = [0x37, 0xfa, 0x21, 0x3d];
-    header(out, opcode, fin, Some(key), payload.len() as u64);
-    out.extend(payload.iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k));
+    header(out, opcode, fin, Some(KEY), payload.len() as u64);
+    out.extend(payload.iter().zip(KEY.iter().cycle()).map(|(b, k)| b ^ k));
 }
 
 /// Appends a frame's header, in the shortest form (RFC 6455 §5.2), for a payload of `len` bytes.
@@ -129,6 +154,18 @@ mod tests {
                 0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58
             ]
         );
+    }
+
+    #[test]
+    fn a_number_is_in_the_message_and_in_its_reply() {
+        let mut batch = Batch::new(opcode::BINARY, 20, 2);
+        batch.number(7);
+        let mut request = Vec::new();
+        for (number, reply) in (7u64..).zip(batch.reply.chunks(22)) {
+            assert_eq!(reply[2..10], number.to_be_bytes());
+            masked(&mut request, opcode::BINARY, true, &reply[2..]);
+        }
+        assert_eq!(batch.request, request);
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! The loads that a server is put under, one thread each.
 //! None of them starts a server; they are given an address and a process id.
 
+mod conn;
 pub mod echo;
 pub mod flood;
 pub mod handshake;
 pub mod idle;
 pub mod room;
+pub mod steady;
 
 use std::net::SocketAddrV4;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -39,23 +41,5 @@ impl Target {
             }
         }
         Ok(last)
-    }
-}
-
-/// The end of the measured part.
-#[derive(Debug, Clone, Copy)]
-pub enum Until {
-    /// After this time.
-    Elapsed(Duration),
-    /// Once so many messages have come back.
-    Messages(u64),
-}
-
-impl Until {
-    fn reached(self, start: Instant, messages: u64) -> bool {
-        match self {
-            Self::Elapsed(time) => start.elapsed() >= time,
-            Self::Messages(count) => messages >= count,
-        }
     }
 }

@@ -1,8 +1,9 @@
 //! Servers as child processes on a core of their own; a proxy with the server behind it.
 //! Ends only what it started: a child dies with the value that stands for it.
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,25 +22,17 @@ pub const LOAD_CORE: usize = 1;
 /// A server that accepts no upgrade for so long has failed.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
-/// What a server does with a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Sends it back.
-    Echo,
-    /// Sends it to all other connections.
-    Room,
-}
-
 /// How to start a server.
 #[derive(Debug, Clone)]
 pub struct Recipe {
     /// The name in a table.
     pub name: &'static str,
-    /// What it does.
-    pub kind: Kind,
     program: PathBuf,
-    /// `{addr}` stands for the address.
-    args: Vec<String>,
+    args: Vec<OsString>,
+    /// What an address has before it as a further argument, where no variable gives it.
+    addr_arg: Option<&'static str>,
+    /// The npm package of a peer that may be absent.
+    package: Option<&'static str>,
     /// What a proxy stands in front of.
     upstream: Option<Box<Recipe>>,
 }
@@ -47,108 +40,102 @@ pub struct Recipe {
 impl Recipe {
     /// A binary that calls `wsworker::run`, which takes its settings from the environment.
     pub fn wsworker(name: &'static str, program: &Path) -> Result<Self> {
-        Self::built(name, Kind::Echo, program, &[])
-    }
-
-    /// A server whose sockets are all one Durable Object's.
-    pub fn object(name: &'static str, kind: Kind, program: &Path) -> Result<Self> {
-        let does = match kind {
-            Kind::Echo => "echo",
-            Kind::Room => "room",
-        };
-        Self::built(name, kind, program, &[does])
+        Self::built(name, program)
     }
 
     /// A wsworker program that sends its requests on to `upstream`, named in the variable UPSTREAM.
     pub fn proxy(name: &'static str, program: &Path, upstream: Self) -> Result<Self> {
         Ok(Self {
             upstream: Some(Box::new(upstream)),
-            ..Self::wsworker(name, program)?
+            ..Self::built(name, program)?
         })
     }
 
     /// The plain fastwebsockets echo of this package.
     pub fn fastwebsockets(program: &Path) -> Result<Self> {
-        Self::built("fastwebsockets", Kind::Echo, program, &[])
+        Self::built("fastwebsockets", program)
     }
 
-    /// Bun's own WebSocket server; `None`, said loudly, if there is no Bun.
-    pub fn bun(kind: Kind, program: &Path) -> Option<Self> {
-        let script = match kind {
-            Kind::Echo => "bun-echo.js",
-            Kind::Room => "bun-room.js",
-        };
-        Self::installed("Bun", kind, program, vec![peer(script)])
+    /// A program of `peers` on Bun's own WebSocket server.
+    pub fn bun(program: &Path, script: &str) -> Self {
+        Self {
+            args: vec![peer(script).into()],
+            package: Some("bun"),
+            ..Self::new("Bun", program)
+        }
     }
 
-    /// workerd's room, a Durable Object; `None`, said loudly, if there is no workerd.
-    pub fn workerd(program: &Path) -> Option<Self> {
-        let config = peer("workerd-room.capnp");
-        let args = ["serve", &config, "--socket-addr", "http={addr}"];
-        let args = args.map(str::to_owned).to_vec();
-        Self::installed("workerd", Kind::Room, program, args)
+    /// A configuration of `peers` for workerd, Cloudflare's own server.
+    pub fn workerd(program: &Path, config: &str) -> Self {
+        Self {
+            args: vec!["serve".into(), peer(config).into()],
+            addr_arg: Some("--socket-addr=http="),
+            package: Some("workerd"),
+            ..Self::new("workerd", program)
+        }
     }
 
-    fn built(name: &'static str, kind: Kind, program: &Path, args: &[&str]) -> Result<Self> {
+    fn built(name: &'static str, program: &Path) -> Result<Self> {
         ensure!(
             program.exists(),
             "no {name} server at {}; build it with `cargo build --release --example echo \
              --example proxy` and `cargo build --release -p wsworker-bench`",
             program.display()
         );
-        Ok(Self {
-            name,
-            kind,
-            program: program.to_owned(),
-            args: args.iter().map(|&arg| arg.to_owned()).collect(),
-            upstream: None,
-        })
+        Ok(Self::new(name, program))
     }
 
-    /// A peer that npm installs.
-    fn installed(
-        name: &'static str,
-        kind: Kind,
-        program: &Path,
-        args: Vec<String>,
-    ) -> Option<Self> {
-        let version = Command::new(program).arg("--version").output();
-        let Some(version) = version.ok().filter(|v| v.status.success()) else {
-            let npm = name.to_lowercase();
-            eprintln!(
-                "\n*** NO {name} at {}: its column is left out. Install it with `npm install {npm}` \
-                 and name it with --{npm} node_modules/.bin/{npm} ***\n",
-                program.display()
-            );
-            return None;
-        };
-        eprintln!("{name} {}", String::from_utf8_lossy(&version.stdout).trim());
-        Some(Self {
+    fn new(name: &'static str, program: &Path) -> Self {
+        Self {
             name,
-            kind,
-            program: program.to_owned(),
-            args,
+            program: from_anywhere(program),
+            args: Vec::new(),
+            addr_arg: None,
+            package: None,
             upstream: None,
-        })
+        }
     }
 
     /// The same server under valgrind, which writes to `log` how many instructions it took.
     pub fn counted(mut self, log: &Path) -> Self {
         let program = std::mem::replace(&mut self.program, "valgrind".into());
+        let log = format!("--log-file={}", log.display());
         let options = [
-            "--tool=cachegrind".to_owned(),
-            "--cache-sim=no".to_owned(),
-            "--cachegrind-out-file=/dev/null".to_owned(),
-            format!("--log-file={}", log.display()),
-            program.display().to_string(),
+            "--tool=cachegrind".into(),
+            "--cache-sim=no".into(),
+            "--cachegrind-out-file=/dev/null".into(),
+            log.into(),
+            program.into(),
         ];
         self.args.splice(..0, options);
         self
     }
 
+    /// Whether the peer is there; said loudly if it is not.
+    pub fn is_there(&self) -> bool {
+        let Some(package) = self.package else {
+            return true;
+        };
+        let version = Command::new(&self.program).arg("--version").output();
+        let Some(version) = version.ok().filter(|v| v.status.success()) else {
+            eprintln!(
+                "\n*** NO {} at {}: its column is left out. Install it with `npm install {package}` \
+                 and name it with --{package} node_modules/.bin/{package} ***\n",
+                self.name,
+                self.program.display()
+            );
+            return false;
+        };
+        let version = String::from_utf8_lossy(&version.stdout);
+        let version = version.trim().trim_start_matches(self.name).trim_start();
+        eprintln!("{} {version}", self.name);
+        true
+    }
+
     /// Starts the server and waits until it accepts an upgrade.
     ///
     /// What a proxy stands in front of runs beside the load, so that the proxy has its core alone.
+    /// Each server has an empty directory of its own, in which objects' state lies by default.
     pub fn start(&self) -> Result<Server> {
         self.start_on(SERVER_CORE)
     }
@@ -159,13 +146,12 @@ impl Recipe {
         let upstream = upstream.transpose()?.map(Box::new);
         let port = net::free_port()?;
         let addr = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-        let data = tempfile::tempdir()?;
-        let args = self.args.iter();
-        let args = args.map(|arg| arg.replace("{addr}", &addr.to_string()));
+        let directory = tempfile::tempdir()?;
         let mut command = Command::new(&self.program);
         command
-            .args(args)
-            .env("WSWORKER_DATA", data.path())
+            .current_dir(&directory)
+            .args(&self.args)
+            .args(self.addr_arg.map(|before| format!("{before}{addr}")))
             .env("PORT", port.to_string())
             .env("WSWORKER_ADDR", addr.to_string())
             .env("WSWORKER_THREADS", "1")
@@ -183,28 +169,25 @@ impl Recipe {
         machine::pin(LOAD_CORE)?;
         let mut server = Server {
             name: self.name,
-            kind: self.kind,
-            _data: data,
             child: child.with_context(|| format!("starting {}", self.program.display()))?,
             addr,
             upstream,
+            _directory: directory,
         };
         server.wait_until_ready()?;
         Ok(server)
     }
 }
 
-/// A running server; dropping it ends the process.
+/// A running server; dropping it ends the process and removes what it stored.
 pub struct Server {
     /// The name in a table.
     pub name: &'static str,
-    /// What it does.
-    pub kind: Kind,
-    /// Removed with it.
-    _data: TempDir,
     child: Child,
     addr: SocketAddrV4,
     upstream: Option<Box<Server>>,
+    /// Goes when the process has ended.
+    _directory: TempDir,
 }
 
 impl Server {
@@ -258,14 +241,24 @@ impl Drop for Server {
     }
 }
 
-/// A file of `peers`.
-fn peer(file: &str) -> String {
-    format!("{}/peers/{file}", env!("CARGO_MANIFEST_DIR"))
-}
-
 /// A file beside this program: `target/release` holds all binaries, and `examples` below it.
 pub fn beside(name: &str) -> PathBuf {
     let mut path = std::env::current_exe().unwrap_or_default();
     path.set_file_name(name);
     path
+}
+
+/// A peer's script or configuration.
+fn peer(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("peers")
+        .join(file)
+}
+
+/// The same program for a child that starts in another directory. A bare name is looked up in PATH.
+fn from_anywhere(program: &Path) -> PathBuf {
+    match program.components().count() {
+        1 => program.to_owned(),
+        _ => absolute(program).unwrap_or_else(|_| program.to_owned()),
+    }
 }

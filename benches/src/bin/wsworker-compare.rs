@@ -1,4 +1,4 @@
-//! Runs wsworker's echo and its peers side by side and prints a table of CPU time for each message.
+//! Runs wsworker and its peers side by side and prints tables of CPU time for each message.
 //! Does not touch servers that run already: it starts its own and ends them.
 
 #![allow(clippy::print_stdout, reason = "the table goes to standard output")]
@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use anyhow::{Result, bail, ensure};
 use clap::{Parser, ValueEnum};
 use serde_json::json;
-use wsworker_bench::comparison::{Comparison, ROWS, Row, Sample};
+use wsworker_bench::comparison::{Comparison, Kind, ROWS, Row, Sample};
 use wsworker_bench::machine::{self, Quiet};
-use wsworker_bench::server::{Kind, Recipe, Server, beside};
+use wsworker_bench::server::{Recipe, Server, beside};
 
 /// A sample taken while others used more than this part of a core is taken again.
 const DISTURBED: f64 = 0.05;
 
-/// Compares wsworker's echo with its peers: server CPU for each message, paired ratios.
+/// Compares wsworker with its peers: server CPU for each message, paired ratios.
 #[derive(Parser)]
 struct Args {
     /// Repetitions; every row of every server once in each.
@@ -27,22 +27,26 @@ struct Args {
     /// Only these rows, separated by commas; where no row has the name, all that hold it.
     #[arg(long, value_delimiter = ',')]
     rows: Vec<String>,
-    /// The servers, separated by commas; the first is compared with each of the others.
+    /// The servers, separated by commas; each is in the rows that it can answer, and the first of a
+    /// row is compared with each of the others.
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "wsworker,fastwebsockets,bun,workerd"
+        default_value = "wsworker,plain,fastwebsockets,bun,workerd"
     )]
     servers: Vec<Name>,
     /// wsworker's echo example [default: examples/echo beside this program].
     #[arg(long)]
     echo: Option<PathBuf>,
-    /// wsworker's server with objects [default: beside this program].
-    #[arg(long)]
-    objects: Option<PathBuf>,
     /// wsworker's proxy example [default: examples/proxy beside this program].
     #[arg(long)]
     proxy: Option<PathBuf>,
+    /// A room of wsworker's [default: beside this program].
+    #[arg(long)]
+    room: Option<PathBuf>,
+    /// An echo by an object [default: beside this program].
+    #[arg(long)]
+    object: Option<PathBuf>,
     /// The fastwebsockets peer [default: beside this program].
     #[arg(long)]
     fastwebsockets: Option<PathBuf>,
@@ -63,14 +67,13 @@ struct Args {
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 enum Name {
     Wsworker,
+    /// The echo example, beside an object's echo.
+    Plain,
     Fastwebsockets,
     Bun,
+    Workerd,
     /// The proxy example in front of the echo example; its own CPU time for each round trip.
     Proxy,
-    /// A Durable Object's echo.
-    Object,
-    /// Its room is a Durable Object; it is left out of all other rows.
-    Workerd,
 }
 
 fn main() -> Result<()> {
@@ -81,12 +84,8 @@ fn main() -> Result<()> {
     );
     let rows = args.rows()?;
     machine::raise_open_files(4096)?;
-    let servers: Vec<Server> = args
-        .recipes(&rows)?
-        .iter()
-        .map(Recipe::start)
-        .collect::<Result<_>>()?;
-    let mut names: Vec<_> = servers.iter().map(|s| s.name).collect();
+    let servers = args.start(&rows)?;
+    let mut names: Vec<_> = servers.iter().map(|(_, server)| server.name).collect();
     names.dedup();
     let mut comparison = Comparison {
         servers: names,
@@ -96,13 +95,14 @@ fn main() -> Result<()> {
 
     for repetition in 0..args.repetitions {
         for row in comparison.rows.clone() {
-            let servers: Vec<_> = servers.iter().filter(|s| s.kind == row.kind()).collect();
+            let able = servers.iter().filter(|(kind, _)| *kind == row.kind);
+            let able: Vec<&Server> = able.map(|(_, server)| server).collect();
             // Another server goes first each time: none is always the one after a big load.
-            for nth in 0..servers.len() {
-                let server = servers[(nth + repetition) % servers.len()];
+            for nth in 0..able.len() {
+                let server = able[(nth + repetition) % able.len()];
                 let sample = args.sample(row, server, repetition)?;
                 eprintln!(
-                    "{}/{} {:<10} {:<15} {:>8.2} µs {:>10.0}/s  others {:.0}%",
+                    "{}/{} {:<14} {:<15} {:>8.2} µs {:>10.0}/s  others {:.0}%",
                     repetition + 1,
                     args.repetitions,
                     sample.row,
@@ -120,63 +120,69 @@ fn main() -> Result<()> {
 }
 
 impl Args {
+    /// In the tables' order, so that those of one kind are together.
     fn rows(&self) -> Result<Vec<Row>> {
-        if self.rows.is_empty() {
-            return Ok(ROWS.to_vec());
-        }
-        let mut chosen = Vec::new();
+        let exact = |wanted: &str| ROWS.iter().any(|row| row.name == wanted);
+        let matches = |row: &Row, wanted: &str| match exact(wanted) {
+            true => row.name == wanted,
+            false => row.name.contains(wanted),
+        };
         for wanted in &self.rows {
-            let exact = ROWS.iter().any(|row| row.name == wanted);
-            let matches = |row: &&Row| match exact {
-                true => row.name == wanted,
-                false => row.name.contains(wanted.as_str()),
-            };
-            let before = chosen.len();
-            chosen.extend(ROWS.iter().filter(matches));
-            if chosen.len() == before {
+            if !ROWS.iter().any(|row| matches(row, wanted)) {
                 let known: Vec<_> = ROWS.iter().map(|row| row.name).collect();
                 bail!("no row is named '{wanted}'; expected some of {known:?}");
             }
         }
-        Ok(chosen)
+        let chosen = |row: &&Row| {
+            self.rows.is_empty() || self.rows.iter().any(|wanted| matches(row, wanted))
+        };
+        Ok(ROWS.iter().filter(chosen).copied().collect())
     }
 
-    /// The servers that the rows need: where one is asked for all kinds, those of a name together.
-    fn recipes(&self, rows: &[Row]) -> Result<Vec<Recipe>> {
-        let path = |given: &Option<PathBuf>, name| given.clone().unwrap_or_else(|| beside(name));
-        let echo = || Recipe::wsworker("wsworker", &path(&self.echo, "examples/echo"));
-        let objects = path(&self.objects, "bench-objects");
-        let mut recipes = Vec::new();
+    /// Starts each server once for each kind of row that it is in.
+    fn start(&self, rows: &[Row]) -> Result<Vec<(Kind, Server)>> {
+        let mut servers = Vec::new();
         for name in &self.servers {
-            for kind in [Kind::Echo, Kind::Room] {
-                if rows.iter().all(|row| row.kind() != kind) {
-                    continue;
-                }
-                match (name, kind) {
-                    (Name::Wsworker, Kind::Echo) => recipes.push(echo()?),
-                    (Name::Wsworker, Kind::Room) => {
-                        recipes.push(Recipe::object("wsworker", kind, &objects)?);
-                    }
-                    (Name::Object, Kind::Echo) => {
-                        recipes.push(Recipe::object("object", kind, &objects)?);
-                    }
-                    (Name::Proxy, Kind::Echo) => {
-                        let program = path(&self.proxy, "examples/proxy");
-                        recipes.push(Recipe::proxy("proxy", &program, echo()?)?);
-                    }
-                    (Name::Fastwebsockets, Kind::Echo) => {
-                        let program = path(&self.fastwebsockets, "peer-fastwebsockets");
-                        recipes.push(Recipe::fastwebsockets(&program)?);
-                    }
-                    (Name::Bun, kind) => recipes.extend(Recipe::bun(kind, &self.bun)),
-                    (Name::Workerd, Kind::Room) => recipes.extend(Recipe::workerd(&self.workerd)),
-                    (Name::Workerd, Kind::Echo) => {}
-                    (Name::Object | Name::Proxy | Name::Fastwebsockets, Kind::Room) => {}
+            let mut recipes = Vec::new();
+            for kinds in rows.chunk_by(|a, b| a.kind == b.kind) {
+                let kind = kinds[0].kind;
+                recipes.extend(self.recipe(*name, kind)?.map(|recipe| (kind, recipe)));
+            }
+            if recipes.first().is_some_and(|(_, recipe)| recipe.is_there()) {
+                for (kind, recipe) in recipes {
+                    servers.push((kind, recipe.start()?));
                 }
             }
         }
-        ensure!(!recipes.is_empty(), "no server is left to measure");
-        Ok(recipes)
+        ensure!(!servers.is_empty(), "no server is left to measure");
+        Ok(servers)
+    }
+
+    /// The server of this name that is of this kind, if there is one.
+    fn recipe(&self, name: Name, kind: Kind) -> Result<Option<Recipe>> {
+        let path = |given: &Option<PathBuf>, name| given.clone().unwrap_or_else(|| beside(name));
+        let echo = path(&self.echo, "examples/echo");
+        Ok(Some(match (name, kind) {
+            (Name::Wsworker, Kind::Echo) => Recipe::wsworker("wsworker", &echo)?,
+            (Name::Wsworker, Kind::Room) => {
+                Recipe::wsworker("wsworker", &path(&self.room, "bench-room"))?
+            }
+            (Name::Wsworker, Kind::Object) => {
+                Recipe::wsworker("wsworker", &path(&self.object, "bench-object"))?
+            }
+            (Name::Plain, Kind::Object) => Recipe::wsworker("plain", &echo)?,
+            (Name::Proxy, Kind::Echo) => {
+                let program = path(&self.proxy, "examples/proxy");
+                Recipe::proxy("proxy", &program, Recipe::wsworker("wsworker", &echo)?)?
+            }
+            (Name::Fastwebsockets, Kind::Echo) => {
+                Recipe::fastwebsockets(&path(&self.fastwebsockets, "peer-fastwebsockets"))?
+            }
+            (Name::Bun, Kind::Echo) => Recipe::bun(&self.bun, "bun-echo.js"),
+            (Name::Bun, Kind::Room) => Recipe::bun(&self.bun, "bun-room.js"),
+            (Name::Workerd, Kind::Room) => Recipe::workerd(&self.workerd, "workerd-room.capnp"),
+            _ => return Ok(None),
+        }))
     }
 
     /// One sample, taken again while something else is running; the quietest one counts.
@@ -220,7 +226,7 @@ impl Args {
             println!("{line}");
             return;
         }
-        println!("{}", comparison.table());
+        println!("{}", comparison.tables());
         println!(
             "Medians of {} repetitions of {} s; {disturbed} of {} samples were taken while others \
              used more than {:.0}% of a core.",

@@ -13,12 +13,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
+use wsworker_bench::load::Target;
 use wsworker_bench::load::echo::{self, Echo};
 use wsworker_bench::load::handshake::{self, Handshake};
 use wsworker_bench::load::room::{self, Room};
-use wsworker_bench::load::{Target, Until};
+use wsworker_bench::load::steady::Until;
 use wsworker_bench::machine;
-use wsworker_bench::server::{Kind, Recipe, beside};
+use wsworker_bench::server::{Recipe, beside};
 
 /// Counts instructions for each message on the main paths.
 #[derive(Parser)]
@@ -73,25 +74,25 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "an object's echo of 20 B, alone",
-        server: || object(Kind::Echo),
+        server: || object("bench-object"),
         load: |target, messages| echoes(target, 1, 20, 1, messages),
         messages: [2_000, 12_000],
     },
     Row {
         name: "an object's echo of 125 B, 16 at once",
-        server: || object(Kind::Echo),
+        server: || object("bench-object"),
         load: |target, messages| echoes(target, 1, 125, 16, messages),
         messages: [16_000, 64_000],
     },
     Row {
         name: "delivery to one of 500 in a room",
-        server: || object(Kind::Room),
+        server: || object("bench-room"),
         load: |target, messages| deliveries(target, 1, messages),
         messages: [10_000, 60_000],
     },
     Row {
         name: "delivery to one of 500 in a room, 16 at once",
-        server: || object(Kind::Room),
+        server: || object("bench-room"),
         load: |target, messages| deliveries(target, 16, messages),
         messages: [80_000, 800_000],
     },
@@ -191,8 +192,8 @@ fn echo() -> Result<Recipe> {
     Recipe::wsworker("wsworker", &beside("examples/echo"))
 }
 
-fn object(kind: Kind) -> Result<Recipe> {
-    Recipe::object("object", kind, &beside("bench-objects"))
+fn object(program: &str) -> Result<Recipe> {
+    Recipe::wsworker("object", &beside(program))
 }
 
 fn echoes(target: Target, conns: usize, size: usize, depth: usize, messages: u64) -> Result<()> {

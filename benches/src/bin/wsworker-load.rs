@@ -14,7 +14,8 @@ use wsworker_bench::load::flood::{self, Flood};
 use wsworker_bench::load::handshake::{self, Handshake};
 use wsworker_bench::load::idle::{self, Idle};
 use wsworker_bench::load::room::{self, Room};
-use wsworker_bench::load::{Target, Until, flood::Kind};
+use wsworker_bench::load::steady::Until;
+use wsworker_bench::load::{Target, flood::Kind};
 use wsworker_bench::{machine, net};
 
 /// Puts one load on a WebSocket echo server on this machine and prints one JSON line.
@@ -48,17 +49,10 @@ enum Load {
         /// Text instead of binary messages.
         #[arg(long)]
         text: bool,
-        /// Length of the measured part.
-        #[arg(long, default_value_t = 3.0, conflicts_with = "messages")]
-        seconds: f64,
-        /// Messages of the measured part, instead of a time.
-        #[arg(long)]
-        messages: Option<u64>,
-        /// Seconds of the same load before the measured part.
-        #[arg(long, default_value_t = 0.5)]
-        warm_up: f64,
+        #[command(flatten)]
+        time: Time,
     },
-    /// One connection sends, all others get it.
+    /// Messages of one member of a room to all others.
     Room {
         #[arg(long, default_value_t = 1_000)]
         receivers: usize,
@@ -68,14 +62,8 @@ enum Load {
         /// Messages in flight.
         #[arg(long, default_value_t = 1)]
         depth: usize,
-        /// Length of the measured part.
-        #[arg(long, default_value_t = 2.0)]
-        seconds: f64,
-        /// Ends after so many deliveries instead.
-        #[arg(long)]
-        deliveries: Option<u64>,
-        #[arg(long, default_value_t = 0.3)]
-        warm_up: f64,
+        #[command(flatten)]
+        time: Time,
     },
     /// Connect, upgrade, close.
     Handshake {
@@ -114,6 +102,32 @@ enum Load {
     },
 }
 
+#[derive(clap::Args)]
+struct Time {
+    /// Length of the measured part.
+    #[arg(long, default_value_t = 3.0, conflicts_with = "messages")]
+    seconds: f64,
+    /// Messages of the measured part, instead of a time; in a room each counts once for each receiver.
+    #[arg(long)]
+    messages: Option<u64>,
+    /// Seconds of the same load before the measured part.
+    #[arg(long, default_value_t = 0.5)]
+    warm_up: f64,
+}
+
+impl Time {
+    fn warm_up(&self) -> Duration {
+        Duration::from_secs_f64(self.warm_up)
+    }
+
+    fn until(&self) -> Until {
+        match self.messages {
+            Some(messages) => Until::Messages(messages),
+            None => Until::Elapsed(Duration::from_secs_f64(self.seconds)),
+        }
+    }
+}
+
 fn main() -> Result<()> {
     let args = Args::parse();
     if let Some(core) = args.core {
@@ -129,9 +143,7 @@ fn main() -> Result<()> {
             size,
             depth,
             text,
-            seconds,
-            messages,
-            warm_up,
+            time,
         } => print(&echo::run(
             target,
             Echo {
@@ -139,25 +151,23 @@ fn main() -> Result<()> {
                 size,
                 depth,
                 text,
-                warm_up: Duration::from_secs_f64(warm_up),
-                until: until(seconds, messages),
+                warm_up: time.warm_up(),
+                until: time.until(),
             },
         )?),
         Load::Room {
             receivers,
             size,
             depth,
-            seconds,
-            deliveries,
-            warm_up,
+            time,
         } => print(&room::run(
             target,
             Room {
                 receivers,
                 size,
                 depth,
-                warm_up: Duration::from_secs_f64(warm_up),
-                until: until(seconds, deliveries),
+                warm_up: time.warm_up(),
+                until: time.until(),
             },
         )?),
         Load::Handshake { count, parallel } => {
@@ -194,11 +204,6 @@ fn main() -> Result<()> {
             },
         )?),
     }
-}
-
-fn until(seconds: f64, messages: Option<u64>) -> Until {
-    let elapsed = Until::Elapsed(Duration::from_secs_f64(seconds));
-    messages.map_or(elapsed, Until::Messages)
 }
 
 /// The payload that costs a server most for each byte sent.

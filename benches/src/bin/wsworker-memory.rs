@@ -10,7 +10,7 @@ use clap::Parser;
 use serde::Serialize;
 use wsworker_bench::load::idle::{self, Idle};
 use wsworker_bench::machine;
-use wsworker_bench::server::{Kind, Recipe, beside};
+use wsworker_bench::server::{Recipe, beside};
 
 /// Compares the memory that a connection holds, in bytes, resident and anonymous.
 #[derive(Parser)]
@@ -94,7 +94,8 @@ impl Args {
             recipes.push(Recipe::fastwebsockets(&program)?);
         }
         if self.wants("bun") {
-            recipes.extend(Recipe::bun(Kind::Echo, &self.bun));
+            let bun = Recipe::bun(&self.bun, "bun-echo.js");
+            recipes.extend(bun.is_there().then_some(bun));
         }
         Ok(recipes)
     }

@@ -2,21 +2,16 @@
 //! Does not judge speed by the clock alone: the generator is often full before a good server is, so
 //! the server's CPU time for each message is what counts.
 
-use std::io::{Read, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use mio::net::TcpStream;
+use anyhow::{Result, bail, ensure};
 use mio::{Events, Interest, Poll, Token};
-use serde::Serialize;
 
-use super::{Target, Until};
+use super::Target;
+use super::conn::{Conn, PATIENCE};
+use super::steady::{Report, Steady, Until};
 use crate::frame::{Batch, opcode};
-use crate::process::{Memory, Usage};
-use crate::{machine, net};
-
-/// A server that answers nothing for so long has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::machine;
 
 /// What to send, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -35,25 +30,6 @@ pub struct Echo {
     pub until: Until,
 }
 
-/// What was measured.
-#[derive(Debug, Clone, Serialize)]
-pub struct Report {
-    /// Messages that came back, checked.
-    pub messages: u64,
-    /// Length of the measured part.
-    pub seconds: f64,
-    /// Messages a second.
-    pub per_second: f64,
-    /// The server's CPU time for each message.
-    pub cpu_us: f64,
-    /// The part of it in user space, rough: from ticks of 10 ms.
-    pub user_us: f64,
-    /// The server's context switches for each message.
-    pub context_switches: f64,
-    /// The server's memory at the end.
-    pub memory: Memory,
-}
-
 /// Runs the load and measures the server.
 pub fn run(target: Target, echo: Echo) -> Result<Report> {
     ensure!(
@@ -61,30 +37,11 @@ pub fn run(target: Target, echo: Echo) -> Result<Report> {
         "an echo needs a connection and a message"
     );
     let mut generator = Generator::connect(target, echo)?;
-    let end = Instant::now() + echo.warm_up;
-    while Instant::now() < end {
-        generator.turn()?;
-    }
-
-    generator.messages = 0;
-    let before = Usage::read(target.pid)?;
-    let start = Instant::now();
-    while !echo.until.reached(start, generator.messages) {
-        generator.turn()?;
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    let spent = Usage::read(target.pid)?.since(&before);
-
-    let each = |total: f64| total / generator.messages as f64;
-    Ok(Report {
-        messages: generator.messages,
-        seconds,
-        per_second: generator.messages as f64 / seconds,
-        cpu_us: each(spent.cpu_us),
-        user_us: each(spent.user_us),
-        context_switches: each(spent.context_switches as f64),
-        memory: Memory::read(target.pid)?,
-    })
+    let steady = Steady {
+        warm_up: echo.warm_up,
+        until: echo.until,
+    };
+    steady.run(target, || generator.turn())
 }
 
 /// All connections, on one poll.
@@ -95,7 +52,6 @@ struct Generator {
     /// All connections send the same bytes: masked once, and small enough for the cache.
     batch: Batch,
     buffer: Vec<u8>,
-    messages: u64,
 }
 
 impl Generator {
@@ -104,17 +60,11 @@ impl Generator {
         let poll = Poll::new()?;
         let mut conns = Vec::with_capacity(echo.conns);
         for nth in 0..echo.conns {
-            let stream = net::open(target.addr, nth)?;
-            stream.set_nonblocking(true)?;
-            let mut stream = TcpStream::from_std(stream);
+            let mut conn = Conn::open(target, nth)?;
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry()
-                .register(&mut stream, Token(nth), interest)?;
-            conns.push(Conn {
-                stream,
-                sent: 0,
-                received: 0,
-            });
+                .register(&mut conn.stream, Token(nth), interest)?;
+            conns.push(conn);
         }
         let opcode = if echo.text {
             opcode::TEXT
@@ -127,74 +77,26 @@ impl Generator {
             conns,
             batch: Batch::new(opcode, echo.size, echo.depth),
             buffer: vec![0; 256 * 1024],
-            messages: 0,
         })
     }
 
-    /// One poll and what it brought. The first events, "writable", set the connections going.
-    fn turn(&mut self) -> Result<()> {
+    /// One poll, and how many messages it brought back. The first events, "writable", set the
+    /// connections going.
+    fn turn(&mut self) -> Result<u64> {
         self.poll.poll(&mut self.events, Some(PATIENCE))?;
         if self.events.is_empty() {
             bail!("the server has answered nothing for {PATIENCE:?}");
         }
+        let mut messages = 0;
         for event in &self.events {
             let conn = &mut self.conns[event.token().0];
             if event.is_readable() && conn.receive(&self.batch, &mut self.buffer)? {
-                self.messages += self.batch.depth as u64;
+                messages += self.batch.depth as u64;
                 conn.send(&self.batch)?;
             } else if event.is_writable() {
                 conn.send(&self.batch)?;
             }
         }
-        Ok(())
-    }
-}
-
-struct Conn {
-    stream: TcpStream,
-    /// Bytes of the batch that were sent.
-    sent: usize,
-    /// Bytes of its replies that came.
-    received: usize,
-}
-
-impl Conn {
-    /// Reads and checks what is there; true if that ends the batch.
-    fn receive(&mut self, batch: &Batch, buffer: &mut [u8]) -> Result<bool> {
-        loop {
-            let n =
-                match net::unless_blocked(self.stream.read(buffer)).context("reading an echo")? {
-                    None => return Ok(false),
-                    Some(0) => bail!("the server closed the connection"),
-                    Some(n) => n,
-                };
-            if !batch.matches(self.received, &buffer[..n]) {
-                bail!(
-                    "a reply is not its message's echo (at byte {})",
-                    self.received
-                );
-            }
-            self.received += n;
-            if self.received == batch.reply.len() {
-                (self.sent, self.received) = (0, 0);
-                return Ok(true);
-            }
-            // A short read has emptied the socket: the next bytes are a new edge.
-            if n < buffer.len() {
-                return Ok(false);
-            }
-        }
-    }
-
-    /// Sends what is left of the batch, as far as the socket takes it.
-    fn send(&mut self, batch: &Batch) -> Result<()> {
-        while self.sent < batch.request.len() {
-            let left = &batch.request[self.sent..];
-            match net::unless_blocked(self.stream.write(left)).context("sending a message")? {
-                None => break,
-                Some(n) => self.sent += n,
-            }
-        }
-        Ok(())
+        Ok(messages)
     }
 }
