@@ -6,8 +6,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use wsworker::ListOptions;
 use wsworker::prelude::*;
-use wsworker::{ListOptions, WebSocket};
 
 #[worker(objects(Room))]
 #[derive(Clone)]

@@ -146,8 +146,8 @@ impl ObjectContext {
     }
 
     /// Answers every message that equals `request` with `response`, without waking
-    /// the object and outside the order of its events. `None` ends it. Stays when the
-    /// object hibernates; not part of the event.
+    /// the object and outside the order of its events. `None::<(&str, &str)>` ends it.
+    /// Stays when the object hibernates; not part of the event.
     pub fn set_auto_response<M: Into<Message>>(&self, pair: Option<(M, M)>) {
         let pair = pair.map(|(request, response)| (request.into(), response.into()));
         self.core.set_auto_response(pair);

@@ -82,6 +82,14 @@
 //!
 //! With [`Via::Tcp`] let time run: the system's network knows no paused clock.
 //!
+//! # Durable Objects
+//! Their state lies in memory and is gone with the server, unless `Server::data` or
+//! `Server::storage` says otherwise: one `Arc<MemoryStorage>` given to two servers, the
+//! second after the first, is a restart. Hibernation, an event's deadline and
+//! `set_alarm_after` keep to the paused clock. `SystemTime::now()` does not: an alarm
+//! set at a time made of it may come early, and one that outlives a restart late. A
+//! paused clock does not wait for a disk: with `Server::data` let time run.
+//!
 //! # A peer that misbehaves
 //! [`TestSocket::stall`] is a network that is gone without a word, and
 //! [`TestSocket::cut`] a connection that ends without a Close:
