@@ -87,3 +87,23 @@ async fn an_object_without_sockets_leaves_nothing_behind() {
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(server.handle().objects(), 0);
 }
+
+#[test]
+fn a_server_that_has_ended_leaves_its_directory_to_the_next() {
+    crate::server::within(async || {
+        let directory = tempfile::tempdir().unwrap();
+        let mut kept = Vec::new();
+        for count in 1..4 {
+            let mut served = crate::server::Served::start_with(Rooms, |server| {
+                server.object::<Room>().data(directory.path())
+            })
+            .await;
+            let mut client = crate::raw::RawClient::open_at(served.addr, "/a").await;
+            client.send(crate::raw::Frame::text("incr")).await;
+            client.expect_text(&count.to_string()).await;
+            served.shut_down().await;
+            // Whoever still asks after it does not keep its storage.
+            kept.push((served.handle.clone(), client));
+        }
+    });
+}

@@ -130,4 +130,5 @@ thread_local! {
     static CURRENT: RefCell<Option<Box<Event>>> = const { RefCell::new(None) };
 }
 
-const OUTSIDE: &str = "an object's state can be changed only inside one of its events";
+const OUTSIDE: &str =
+    "an object's state can be changed only inside one of its events: call it by its stub";

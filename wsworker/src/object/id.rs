@@ -63,7 +63,7 @@ impl<T> FromStr for ObjectId<T> {
             return wrong(format!("'{}'", bad.escape_default()));
         }
         if digits.len() != 64 {
-            return wrong(format!("{}", digits.len()));
+            return wrong(format!("{} characters", digits.len()));
         }
         let mut bytes = [0; 32];
         for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
@@ -139,7 +139,7 @@ mod tests {
         let refused = |text: &str| text.parse::<Id>().unwrap_err().to_string();
         assert_eq!(
             refused(&"0".repeat(63)),
-            "an object's id is 64 hexadecimal digits, got 63"
+            "an object's id is 64 hexadecimal digits, got 63 characters"
         );
         let mut odd = "0".repeat(62);
         odd.push('é');
