@@ -4,6 +4,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::{HashMap, VecDeque};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
@@ -129,6 +130,11 @@ impl Objects {
             }
             calm.await;
         }
+    }
+
+    /// Copies all that is stored to a new file.
+    pub(crate) async fn backup(&self, path: &Path) -> Result<()> {
+        self.shared.storage.backup_to(path).await
     }
 
     /// How many objects are in memory, awake or hibernating.

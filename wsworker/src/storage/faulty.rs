@@ -1,6 +1,7 @@
 //! A storage that fails when a test wants it, in front of another.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -169,6 +170,10 @@ impl Storage for FaultyStorage {
                 Err(Error::storage(message, None))
             }
         }
+    }
+
+    async fn backup_to(&self, path: &Path) -> Result<()> {
+        self.read()?.backup_to(path).await
     }
 }
 

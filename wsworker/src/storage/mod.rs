@@ -14,6 +14,7 @@ mod sqlite;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod suite;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -25,7 +26,7 @@ pub use self::batch::{Alarm, AlarmChange, Batch, Key, ObjectKey, Range};
 pub use self::faulty::{Fault, FaultyStorage, Hold};
 pub use self::memory::MemoryStorage;
 pub use self::sqlite::SqliteStorage;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Holds the state of many objects. Shared by all of them, from any thread.
 ///
@@ -63,6 +64,14 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Stores a batch.
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()>;
+
+    /// Copies the state of one moment to a new file, while reads and commits go on.
+    /// A storage that is no file need not have it.
+    async fn backup_to(&self, path: &Path) -> Result<()> {
+        let path = path.display();
+        let message = format!("this storage cannot be backed up, to {path} or elsewhere");
+        Err(Error::storage(message, None))
+    }
 }
 
 #[async_trait]
@@ -85,5 +94,9 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {
         (**self).commit(object, batch).await
+    }
+
+    async fn backup_to(&self, path: &Path) -> Result<()> {
+        (**self).backup_to(path).await
     }
 }

@@ -145,4 +145,8 @@ impl Storage for SqliteStorage {
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {
         self.writer.commit(object.clone(), batch).await
     }
+
+    async fn backup_to(&self, path: &Path) -> Result<()> {
+        Self::backup(self, path).await
+    }
 }
