@@ -1,7 +1,7 @@
 //! `#[durable_object]` on a struct: the class, and the type that calls its objects.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{Error, Ident};
 
@@ -93,6 +93,10 @@ fn constant(settings: &Settings, krate: &TokenStream) -> TokenStream {
     if let Some(millis) = settings.event_timeout {
         let time = time(millis);
         fields.push(quote!(event_timeout: #time));
+    }
+    for (field, value) in &settings.limits {
+        let (field, value) = (format_ident!("{field}"), Literal::u64_unsuffixed(*value));
+        fields.push(quote!(#field: #value));
     }
     if fields.is_empty() {
         return quote!(#krate::__private::ObjectOptions::DEFAULT);
