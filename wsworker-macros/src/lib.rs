@@ -3,6 +3,7 @@
 
 use proc_macro::TokenStream;
 
+mod count;
 #[cfg(test)]
 mod expansion;
 mod item;

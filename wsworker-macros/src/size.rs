@@ -55,7 +55,11 @@ fn in_range(bytes: u64, max: u64) -> std::result::Result<u64, String> {
         _ if max == MAX_MESSAGE => {
             Err("a message is at most 4 GiB: write a smaller size".to_owned())
         }
-        _ => Err(TOO_LARGE.to_owned()),
+        _ if max == MAX_BUFFERED => Err(TOO_LARGE.to_owned()),
+        _ => Err(format!(
+            "this is at most {}: write a smaller size",
+            ByteSize(max).display().iec()
+        )),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::storage::Scripted;
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -76,4 +77,23 @@ async fn thousands_of_alarms_all_come() {
             "nothing"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_whose_commits_fail_waits_before_the_next_try_and_comes_at_last() {
+    let storage = Scripted::open();
+    let server = rooms_on(storage.clone()).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.patience(Duration::from_secs(60));
+    ws.send("alarm 1000").unwrap();
+    ws.quiet_for(Duration::from_millis(500)).await.unwrap();
+    storage.fail(true);
+    let before = storage.commits();
+    ws.quiet_for(Duration::from_secs(10)).await.unwrap();
+    let tried = storage.commits() - before;
+    // Each time the alarm's own, and the one that would have set it anew.
+    assert!((4..=12).contains(&tried), "{tried} commits in ten seconds");
+    storage.fail(false);
+    assert_eq!(ws.text().await.unwrap(), "alarm 0 false");
+    assert_eq!(get(&server, "/a/alarms").await, "1");
 }

@@ -189,3 +189,29 @@ async fn background_work_starts_after_the_commit() {
     assert_eq!(ws.text().await.unwrap(), "1");
     assert_eq!(ws.text().await.unwrap(), "done");
 }
+
+#[tokio::test]
+async fn a_backup_of_a_server_that_runs_is_what_another_starts_with() {
+    let (data, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let start = async |data: &std::path::Path| {
+        let server = Server::new(Rooms).object::<Room>().data(data);
+        TestServer::start(server, Via::Memory).await.unwrap()
+    };
+    let server = start(data.path()).await;
+    assert_eq!(get(&server, "/a/incr").await, "1");
+    assert_eq!(get(&server, "/b/incr").await, "1");
+    let file = copy.path().join("objects.db");
+    server.handle().backup(&file).await.unwrap();
+    assert_eq!(get(&server, "/a/incr").await, "2");
+    let again = server.handle().backup(&file).await.unwrap_err();
+    assert!(again.to_string().contains("it is there already"), "{again}");
+    let other = start(copy.path()).await;
+    assert_eq!(get(&other, "/a/incr").await, "2");
+    assert_eq!(get(&other, "/b/incr").await, "2");
+}
+
+#[tokio::test]
+async fn a_storage_without_backups_says_so() {
+    let error = rooms().await.handle().backup("nowhere").await.unwrap_err();
+    assert!(error.to_string().contains("cannot be backed up"), "{error}");
+}

@@ -6,6 +6,7 @@ mod calls;
 mod events;
 mod fanout;
 mod hibernation;
+mod limits;
 mod sockets;
 mod sql;
 mod storage;

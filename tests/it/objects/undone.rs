@@ -135,3 +135,65 @@ async fn an_object_that_cannot_be_built_fails_its_events_until_it_can() {
     assert_eq!(server.fetch("/a/incr").await.unwrap().status(), 500);
     assert_eq!(get(&server, "/b/incr").await, "1");
 }
+
+/// What a socket that does not take part hears of failures, until nothing more comes.
+async fn heard(reader: &mut TestSocket) -> Vec<String> {
+    let mut heard = Vec::new();
+    while let Ok(text) = reader.text().await {
+        heard.push(text);
+    }
+    heard
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_commit_that_fails_its_socket_is_heard_no_more() {
+    let storage = Scripted::held();
+    let server = rooms_on(storage.clone()).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    let mut other = server.connect("/a").await.unwrap();
+    ws.send("incr").unwrap();
+    ws.quiet_for(Duration::from_millis(50)).await.unwrap();
+    // Has the turn while the commit fails.
+    other.send("sleep 200").unwrap();
+    other.quiet_for(Duration::from_millis(50)).await.unwrap();
+    storage.fail(true);
+    storage.let_go(100);
+    other.quiet_for(Duration::from_millis(50)).await.unwrap();
+    // Sent before it could know.
+    ws.send("heard").unwrap();
+    let told = ws.text().await.unwrap();
+    assert!(told.starts_with("error after 0: "), "{told}");
+    loop {
+        match ws.event().await.unwrap() {
+            wsworker::Event::Close(close) => break assert_eq!(close.code, 1011),
+            wsworker::Event::Message(told) => {
+                let told = told.as_text().unwrap().to_owned();
+                assert!(
+                    told.starts_with("error") || told.starts_with("left"),
+                    "{told}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_is_told_once_however_many_of_its_events_are_undone() {
+    let storage = Scripted::held();
+    let server = rooms_on(storage.clone()).await;
+    let mut reader = server.connect("/a").await.unwrap();
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.send("incr").unwrap();
+    ws.send("incr").unwrap();
+    ws.send("sleep 200").unwrap();
+    reader.quiet_for(Duration::from_millis(50)).await.unwrap();
+    storage.fail(true);
+    storage.let_go(100);
+    let heard = heard(&mut reader).await;
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    assert!(heard[0].starts_with("error after 0: "), "{heard:?}");
+    assert_eq!(heard[1], "left 1011 1");
+    assert_eq!(ws.text().await.unwrap(), heard[0]);
+    assert_eq!(ws.closed().await.unwrap().code, 1011);
+}

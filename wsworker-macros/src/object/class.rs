@@ -1,7 +1,7 @@
 //! `#[durable_object]` on a struct: the class, and the type that calls its objects.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{Error, Ident};
 
@@ -97,6 +97,10 @@ fn constant(settings: &Settings, krate: &TokenStream) -> TokenStream {
     if settings.sql {
         fields.push(quote!(sql: true));
     }
+    for (field, value) in &settings.limits {
+        let (field, value) = (format_ident!("{field}"), Literal::u64_unsuffixed(*value));
+        fields.push(quote!(#field: #value));
+    }
     if fields.is_empty() {
         return quote!(#krate::__private::ObjectOptions::DEFAULT);
     }
@@ -112,7 +116,7 @@ fn constant(settings: &Settings, krate: &TokenStream) -> TokenStream {
 }
 
 /// How many options are fields.
-const OPTIONS: usize = 3;
+const OPTIONS: usize = 11;
 
 const OBJECT: Role = Role {
     attribute: "durable_object",

@@ -1,12 +1,12 @@
 //! The options of `#[durable_object]`, and what each of them takes.
-//! Does not read times itself: `time` does.
+//! Does not read values itself: `count`, `size` and `time` do.
 
 use proc_macro2::TokenStream;
 use syn::{Error, Lit, Path, Result};
 
 use crate::option::Written;
 use crate::options::{self, Options};
-use crate::{text, time};
+use crate::{count, size, text, time};
 
 /// What the attribute of a struct said, checked. `None` is "not said".
 #[derive(Default)]
@@ -17,6 +17,8 @@ pub(super) struct Settings {
     /// In milliseconds.
     pub(super) event_timeout: Option<u64>,
     pub(super) sql: bool,
+    /// The fields of the limits that were said, and what each is.
+    pub(super) limits: Vec<(&'static str, u64)>,
     pub(super) krate: Option<Path>,
     /// Everything that was wrong.
     pub(super) mistakes: Option<Error>,
@@ -48,8 +50,19 @@ impl Settings {
                 self.sql = true;
             }
             "crate" => self.krate = Some(options::path(option, usage)?),
-            _ => unreachable!("every known option is set"),
+            limit => self.limit(limit, option, usage)?,
         }
+        Ok(())
+    }
+
+    fn limit(&mut self, name: &str, option: &Written, usage: &str) -> Result<()> {
+        let limit = LIMITS.iter().find(|(known, ..)| name == *known);
+        let (field, is_size, most) = limit.expect("every known option is set");
+        let value = match is_size {
+            true => size::parse(option, usage, *most)?,
+            false => count::parse(option, usage, *most)?,
+        };
+        self.limits.push((field, value));
         Ok(())
     }
 }
@@ -80,10 +93,30 @@ const OPTIONS: Options = Options {
         ("hibernate_after", r#"hibernate_after = "10s""#),
         ("event_timeout", r#"event_timeout = "30s""#),
         ("sql", "sql"),
+        ("max_sockets", "max_sockets = 32768"),
+        ("max_tags", "max_tags = 10"),
+        ("max_tag", "max_tag = 256"),
+        ("max_attachment", r#"max_attachment = "16 KiB""#),
+        ("max_key", r#"max_key = "2 KiB""#),
+        ("max_value", r#"max_value = "2 MiB""#),
+        ("max_calls", "max_calls = 1024"),
+        ("max_held", r#"max_held = "64 MiB""#),
         options::CRATE,
     ],
     elsewhere: |_| None,
 };
+
+/// Each limit, whether it is a size in bytes, and the most that it may be.
+const LIMITS: &[(&str, bool, u64)] = &[
+    ("max_sockets", false, 1_000_000),
+    ("max_tags", false, 1000),
+    ("max_tag", true, 64 << 10),
+    ("max_attachment", true, 16 << 20),
+    ("max_key", true, 64 << 10),
+    ("max_value", true, 256 << 20),
+    ("max_calls", false, 1_000_000),
+    ("max_held", true, 1 << 30),
+];
 
 const ON_A_BLOCK: Options = Options {
     known: &[options::CRATE],

@@ -18,6 +18,8 @@ fn a_struct_becomes_a_class_with_a_stub() {
 fn options_conditions_and_visibility_are_kept() {
     let args = r#"
         name = "chat.room", hibernate_after = "1m", event_timeout = "500ms", sql,
+        max_sockets = 100_000, max_tags = 3, max_tag = 32, max_attachment = "1 KiB",
+        max_key = "64 B", max_value = "1 MiB", max_calls = 10, max_held = "1 MiB",
         crate = "crate::framework",
     "#;
     let item = "/// A room.\n#[cfg(all())] pub(crate) struct Room(u8);";
@@ -118,10 +120,19 @@ fn each_wrong_option_shows_the_right_one() {
         ),
         ("sql(on)", "`sql` takes no value"),
         ("sql, sql", "`sql` is set twice: keep one"),
+        ("max_sockets = 0", "expected a number from 1 to 1000000"),
+        ("max_tags = \"ten\"", "expected a number from 1 to 1000"),
+        (
+            "max_calls",
+            "`max_calls` needs a value: write `max_calls = 1024`",
+        ),
+        ("max_key = \"65 KiB\"", "this is at most 64"),
+        ("max_value = \"2 potatoes\"", "is not a size"),
         ("hibernate = \"1s\"", "did you mean `hibernate_after`?"),
         (
             "storage = 1",
-            "expected one of `name`, `hibernate_after`, `event_timeout`, `sql`, `crate`",
+            "expected one of `name`, `hibernate_after`, `event_timeout`, `max_sockets`, `max_tags`, \
+             `max_tag`, `max_attachment`, `max_key`, `max_value`, `max_calls`, `max_held`, `crate`",
         ),
         ("crate = 1", "expected a path in a string"),
     ] {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::DurableObject;
 use super::cell::Cell;
@@ -14,7 +14,7 @@ use super::core::Core;
 use super::objects::Objects;
 use crate::error::{Error, Result};
 use crate::guard::log;
-use crate::storage::{Alarm, AlarmChange, ObjectKey};
+use crate::storage::{Alarm, AlarmChange, ObjectKey, Storage as _};
 
 /// What an object is told with its alarm.
 #[derive(Clone, Copy, Debug)]
@@ -122,12 +122,19 @@ pub(super) async fn run(objects: &Arc<Objects>) {
             }
             fired += 1;
             let place = places.clone().acquire_owned().await;
-            let (class, firing, objects) = (class.clone(), firing.clone(), objects.clone());
+            let (class, firing) = (class.clone(), firing.clone());
+            let objects = Arc::downgrade(objects);
             tokio::spawn(async move {
-                class.fire(key.id, alarm).await;
-                lock(&firing).remove(&key);
+                let stored = class.fire(key.id, alarm).await;
                 drop(place);
-                objects.shared.alarms.notify_one();
+                if !stored {
+                    // It is due as it was: a storage that fails is not asked at once again.
+                    sleep(Duration::from_millis(FIRST_DELAY)).await;
+                }
+                lock(&firing).remove(&key);
+                if let Some(objects) = objects.upgrade() {
+                    objects.shared.alarms.notify_one();
+                }
             });
         }
         // Those that nobody can fire must not hide those behind them.

@@ -91,7 +91,11 @@ impl<T: DurableObject> Cell<T> {
     ) -> Result<Done<J::Output>> {
         if self.core.gate.is_crowded() {
             self.core.gate.settle().await;
-            self.undo_failed(&mut value);
+            self.undo_failed(&mut value, None);
+        }
+        if source.is_some_and(|member| member.has_failed()) {
+            // What it builds on never happened, as its sender sees it.
+            return Err(Error::undone("an event of its socket before it was"));
         }
         let time = self.class.options.event_timeout;
         self.core.store.begin(time).await;
@@ -130,7 +134,7 @@ impl<T: DurableObject> Cell<T> {
         };
         // What came before is settled first, so that the next value sees it.
         self.core.gate.settle().await;
-        self.undo_failed(&mut value);
+        self.undo_failed(&mut value, source);
         value.0 = None;
         self.core.store.rollback().await;
         Err(failure)
@@ -154,7 +158,7 @@ impl<T: DurableObject> Cell<T> {
         if self.core.store.has_sql() {
             self.core.gate.settle().await;
         }
-        self.undo_failed(&mut value);
+        self.undo_failed(&mut value, None);
         if self.core.take_spoiled() {
             value.0 = None;
         }
@@ -179,21 +183,23 @@ impl<T: DurableObject> Cell<T> {
         }
     }
 
-    /// Undoes what built on a commit that failed, and tells its sockets.
-    fn undo_failed(&self, value: &mut Value<T>) {
+    /// Undoes what built on a commit that failed, and tells its sockets: but not the one
+    /// that is `told` already.
+    fn undo_failed(&self, value: &mut Value<T>, told: Option<&Arc<Member>>) {
         if !self.core.gate.has_failed() {
             return;
         }
         value.0 = None;
         self.core.cache().forget();
         let (events, why) = self.core.gate.take_failed();
-        let mut told: Vec<Arc<Member>> = Vec::new();
+        let mut failed: Vec<Arc<Member>> = Vec::new();
         for effects in events {
             let member = effects.undo(&self.core, || Error::commit(&why));
-            let new = |m: &Arc<Member>| !m.is_gone() && !told.iter().any(|t| Arc::ptr_eq(t, m));
-            told.extend(member.filter(new));
+            let untold = |m: &Arc<Member>| !told.is_some_and(|told| Arc::ptr_eq(told, m));
+            failed.extend(member.filter(untold));
         }
-        for member in told {
+        failed.retain(|member| !member.is_gone() && member.set_failed());
+        for member in failed {
             let cell = self.class.cell(self.core.key.id);
             let error = Error::commit(&why);
             tokio::spawn(async move { cell.fail(&member, error).await });
@@ -203,8 +209,13 @@ impl<T: DurableObject> Cell<T> {
     /// A socket whose event was undone after it had ended well.
     async fn fail(&self, member: &Arc<Member>, error: Error) {
         let ws = member.websocket();
-        let told = self.event(None, false, OnError(&ws, &error)).await;
-        if let Err(error) = told {
+        let value = self.turn().await;
+        if member.is_gone() {
+            // Nothing comes after its `on_close`.
+            return;
+        }
+        let told = self.event_in(value, None, false, OnError(&ws, &error));
+        if let Err(error) = told.await {
             tracing::error!(object = %self.core.key, %error, "on_error failed");
         }
         member.close_now(&ClosePayload::cut(CloseCode::INTERNAL_ERROR, ""));

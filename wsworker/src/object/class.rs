@@ -123,20 +123,45 @@ pub trait Class: Sized {
 /// The attribute's options.
 #[derive(Clone, Copy, Debug)]
 pub struct ObjectOptions {
-    /// How long it stays in memory after its last event.
+    /// How long it stays in memory after its last event. Default: 10 seconds.
     pub hibernate_after: Duration,
-    /// How long one event may take.
+    /// How long one event may take. Default: 30 seconds.
     pub event_timeout: Duration,
-    /// Does it keep its state in a database of its own, with SQL?
+    /// Does it keep its state in a database of its own, with SQL? Default: no.
     pub sql: bool,
+    /// Sockets of one object. Default: 32,768.
+    pub max_sockets: usize,
+    /// Tags of one socket. Default: 10.
+    pub max_tags: usize,
+    /// Bytes of one tag. Default: 256.
+    pub max_tag: usize,
+    /// Bytes of what is attached to one socket. Default: 16 KiB.
+    pub max_attachment: usize,
+    /// Bytes of one key. Default: 2 KiB.
+    pub max_key: usize,
+    /// Bytes of one value. Default: 2 MiB.
+    pub max_value: usize,
+    /// Calls that may wait for one object. Default: 1,024.
+    pub max_calls: usize,
+    /// Bytes that one event may have sent: over this, it cannot send more.
+    /// Default: 64 MiB.
+    pub max_held: usize,
 }
 
 impl ObjectOptions {
-    /// What counts if nothing is said: 10 and 30 seconds, no SQL.
+    /// What counts if nothing is said.
     pub const DEFAULT: Self = Self {
         hibernate_after: Duration::from_secs(10),
         event_timeout: Duration::from_secs(30),
         sql: false,
+        max_sockets: 32_768,
+        max_tags: 10,
+        max_tag: 256,
+        max_attachment: 16 << 10,
+        max_key: 2 << 10,
+        max_value: 2 << 20,
+        max_calls: 1024,
+        max_held: 64 << 20,
     };
 }
 
@@ -175,19 +200,19 @@ impl Registration {
 /// All objects of one type that are in memory.
 pub(super) struct ClassOf<T> {
     pub(super) name: Arc<str>,
-    pub(super) options: ObjectOptions,
+    pub(super) options: &'static ObjectOptions,
     pub(super) shared: Arc<Shared>,
     cells: Mutex<HashMap<[u8; 32], Arc<Cell<T>>>>,
 }
 
 /// A class of whatever type.
 pub(super) trait AnyClass: Send + Sync {
-    /// An object's alarm is due.
+    /// An object's alarm is due. Gives whether what follows from that is stored.
     fn fire(
         self: Arc<Self>,
         id: [u8; 32],
         alarm: Alarm,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    ) -> Pin<Box<dyn Future<Output = bool> + Send>>;
 
     /// Lets every object hibernate that has nothing to do.
     fn hibernate(&self);
@@ -200,7 +225,7 @@ impl<T: DurableObject> ClassOf<T> {
     fn new(shared: Arc<Shared>) -> Self {
         Self {
             name: T::NAME.into(),
-            options: T::OPTIONS,
+            options: const { &T::OPTIONS },
             shared,
             cells: Mutex::default(),
         }
@@ -216,8 +241,8 @@ impl<T: DurableObject> ClassOf<T> {
             Entry::Occupied(cell) => cell.get().clone(),
             Entry::Vacant(vacant) => {
                 let class = self.name.clone();
-                let (key, sql) = (ObjectKey { class, id }, self.options.sql);
-                let core = Core::new(key, self.shared.clone(), sql);
+                let key = ObjectKey { class, id };
+                let core = Core::new(key, self.options, self.shared.clone());
                 vacant.insert(Cell::new(core, self.clone())).clone()
             }
         }
@@ -242,12 +267,14 @@ impl<T: DurableObject> AnyClass for ClassOf<T> {
         self: Arc<Self>,
         id: [u8; 32],
         alarm: Alarm,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = bool> + Send>> {
         Box::pin(async move {
             let cell = self.cell(id);
-            if let Err(error) = alarm::fire(&cell, alarm).await {
-                log(&format!("the alarm of {} failed", cell.core.key), &error);
+            let fired = alarm::fire(&cell, alarm).await;
+            if let Err(error) = &fired {
+                log(&format!("the alarm of {} failed", cell.core.key), error);
             }
+            fired.is_ok()
         })
     }
 

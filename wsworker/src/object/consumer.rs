@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::DurableObject;
 use super::cell::Cell;
 use super::core::Core;
-use super::jobs::{OnClose, OnError, OnMessage, OnOpen};
+use super::jobs::{Job, OnClose, OnError, OnMessage, OnOpen};
 use super::member::Member;
 use crate::connection::{Consumer, Event, Handle, Inbox, Opener, Turned};
 use crate::error::Result;
@@ -45,11 +45,15 @@ impl<T: DurableObject> ObjectSocket<T> {
             return Ok(());
         }
         let ws = self.member.websocket();
-        let job = OnMessage(&ws, message);
-        self.cell
-            .event(Some(&self.member), false, job)
-            .await
-            .map(drop)
+        self.own(OnMessage(&ws, message)).await
+    }
+
+    /// One that nobody wants to hear of any more is no failure of its own.
+    async fn own<J: Job<T, Output = ()>>(&self, job: J) -> Result<()> {
+        match self.cell.event(Some(&self.member), false, job).await {
+            Err(_) if self.member.has_failed() => Ok(()),
+            ran => ran.map(drop),
+        }
     }
 
     async fn other(&mut self, event: Event) -> Result<()> {
@@ -65,8 +69,7 @@ impl<T: DurableObject> ObjectSocket<T> {
             Event::Open => {
                 let opener = self.opener.take().map(|opener| *opener);
                 let request = Request::of(head(opener), Body::empty());
-                let job = OnOpen(&ws, &request);
-                self.cell.event(Some(member), false, job).await.map(drop)
+                self.own(OnOpen(&ws, &request)).await
             }
             Event::Error(error) => {
                 let job = OnError(&ws, &error);

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::class::ObjectOptions;
 use super::core::Core;
 use super::effects::After;
 use super::event::Event;
@@ -52,7 +53,7 @@ impl ObjectContext {
     }
 
     /// Takes a socket as the object's own: its events become the object's, and it
-    /// stays when the object hibernates. At most 32,768.
+    /// stays when the object hibernates. At most `max_sockets` (32,768).
     ///
     /// ```no_run
     /// # use wsworker::prelude::*;
@@ -70,14 +71,14 @@ impl ObjectContext {
     /// same without tags.
     ///
     /// # Errors
-    /// More than 10 tags, or one of more than 256 bytes; too many sockets; or it is
-    /// called outside any event of the object.
+    /// More than `max_tags` (10), or one of more than `max_tag` bytes (256); too many
+    /// sockets, a 503; or it is called outside any event of the object.
     pub fn accept<I>(&self, end: WebSocketEnd, tags: I) -> Result<WebSocket>
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
         let tags: Box<[_]> = tags.into_iter().map(|tag| tag.as_ref().into()).collect();
-        check_tags(&tags)?;
+        self.check_tags(&tags)?;
         Ok(self.core.accept(end, tags)?.websocket())
     }
 
@@ -102,7 +103,7 @@ impl ObjectContext {
         let mut tags = member.tags().into_vec();
         tags.push(tag.into());
         let tags: Box<[_]> = tags.into();
-        check_tags(&tags)?;
+        self.check_tags(&tags)?;
         self.set_tags(member, tags)
     }
 
@@ -118,8 +119,8 @@ impl ObjectContext {
     }
 
     /// Attaches a value to the socket, over an earlier one. It lives as long as the
-    /// socket, and stays when the object hibernates. At most 16 KiB, encoded as
-    /// [`ObjectStorage::put`] does.
+    /// socket, and stays when the object hibernates. At most
+    /// `max_attachment` bytes (16 KiB), encoded as [`ObjectStorage::put`] does.
     ///
     /// # Errors
     /// It is too large, or cannot be encoded; the socket is not this object's; or it
@@ -127,9 +128,10 @@ impl ObjectContext {
     pub fn attach<V: Serialize + ?Sized>(&self, ws: &WebSocket, value: &V) -> Result<()> {
         let member = Member::of(ws, &self.core)?;
         let value = encode(value)?;
-        if value.len() > MAX_ATTACHMENT {
+        let most = self.core.options.max_attachment;
+        if value.len() > most {
             return Err(Error::invalid(format!(
-                "an attachment has at most {MAX_ATTACHMENT} bytes, got {}",
+                "an attachment has at most {most} bytes, got {}",
                 value.len()
             )));
         }
@@ -206,6 +208,24 @@ impl ObjectContext {
         })
     }
 
+    fn check_tags(&self, tags: &[Arc<str>]) -> Result<()> {
+        let ObjectOptions {
+            max_tags, max_tag, ..
+        } = *self.core.options;
+        if tags.len() > max_tags {
+            let seen = tags.len();
+            let message = format!("a socket has at most {max_tags} tags, got {seen}");
+            return Err(Error::invalid(message));
+        }
+        match tags.iter().find(|tag| tag.len() > max_tag) {
+            Some(tag) => Err(Error::invalid(format!(
+                "a tag has at most {max_tag} bytes, got {}",
+                tag.len()
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn set_tags(&self, member: Arc<Member>, tags: Box<[Arc<str>]>) -> Result<()> {
         self.change(member, |member| member.set_tags(tags))
     }
@@ -228,24 +248,3 @@ impl fmt::Debug for ObjectContext {
         write!(f, "ObjectContext({})", self.core.key)
     }
 }
-
-fn check_tags(tags: &[Arc<str>]) -> Result<()> {
-    if tags.len() > MAX_TAGS {
-        let seen = tags.len();
-        let message = format!("a socket has at most {MAX_TAGS} tags, got {seen}");
-        return Err(Error::invalid(message));
-    }
-    match tags.iter().find(|tag| tag.len() > MAX_TAG) {
-        Some(tag) => Err(Error::invalid(format!(
-            "a tag has at most {MAX_TAG} bytes, got {}",
-            tag.len()
-        ))),
-        None => Ok(()),
-    }
-}
-
-/// Tags of one socket, and bytes of one.
-const MAX_TAGS: usize = 10;
-const MAX_TAG: usize = 256;
-/// Bytes that are attached to a socket.
-const MAX_ATTACHMENT: usize = 16 << 10;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 
+use super::class::ObjectOptions;
 use super::effects::{After, Effects};
 use super::event::Event;
 use super::gate::{self, Found, Gate};
@@ -28,6 +29,7 @@ use crate::storage::{Batch, Key, ObjectKey};
 /// One object, awake or not.
 pub(super) struct Core {
     pub(super) key: ObjectKey,
+    pub(super) options: &'static ObjectOptions,
     pub(super) shared: Arc<Shared>,
     pub(super) gate: Gate,
     pub(super) outgoing: Outgoing,
@@ -76,10 +78,15 @@ pub(super) struct Cache {
 pub(super) struct Place(Arc<Core>);
 
 impl Core {
-    pub(super) fn new(key: ObjectKey, shared: Arc<Shared>, sql: bool) -> Self {
+    pub(super) fn new(
+        key: ObjectKey,
+        options: &'static ObjectOptions,
+        shared: Arc<Shared>,
+    ) -> Self {
         Self {
-            store: Store::new(&shared.storage, &key, sql),
+            store: Store::new(&shared.storage, &key, options.sql),
             key,
+            options,
             shared,
             gate: Gate::default(),
             outgoing: Outgoing::default(),
@@ -129,9 +136,10 @@ impl Core {
     pub(super) fn admit(self: &Arc<Self>) -> Result<Place> {
         let before = self.calls.fetch_add(1, Ordering::AcqRel);
         let place = Place(self.clone());
-        match before < MAX_CALLS {
+        let limit = self.options.max_calls;
+        match before < limit {
             true => Ok(place),
-            false => Err(Error::overloaded(&self.key, MAX_CALLS)),
+            false => Err(Error::overloaded(&self.key, limit)),
         }
     }
 
@@ -185,7 +193,7 @@ impl Core {
             .owner()
             .ok_or_else(|| Error::undone("the object has ended"))?;
         let members = self.members().len();
-        if members >= MAX_SOCKETS {
+        if members >= self.options.max_sockets {
             let message = format!("object {} has {members} sockets, the limit", self.key);
             return Err(Error::rejected(StatusCode::SERVICE_UNAVAILABLE, message));
         }
@@ -335,10 +343,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Calls that may wait for one object.
-const MAX_CALLS: usize = 1024;
-/// Sockets of one object.
-const MAX_SOCKETS: usize = 32_768;
 /// Bytes of keys and values that an awake object keeps of what it read and wrote.
 const MAX_CACHE: usize = 256 << 10;
 /// What an entry costs besides.

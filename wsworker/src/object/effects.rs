@@ -55,14 +55,20 @@ impl Effects {
     }
 
     pub(super) fn send(&mut self, to: Arc<Member>, message: Message) -> Result<()> {
-        self.charge(message.len())?;
+        self.charge(message.len(), to.core.options.max_held)?;
         to.hold(message.len());
         self.sent.push(Sent::To(to, message));
         Ok(())
     }
 
-    pub(super) fn broadcast(&mut self, to: Selection, message: Message) -> Result<()> {
-        self.charge(message.len())?;
+    /// `limit`: bytes that the event may hold.
+    pub(super) fn broadcast(
+        &mut self,
+        to: Selection,
+        message: Message,
+        limit: usize,
+    ) -> Result<()> {
+        self.charge(message.len(), limit)?;
         self.sent.push(Sent::Broadcast(to, message));
         Ok(())
     }
@@ -79,9 +85,9 @@ impl Effects {
         self.after.push(after);
     }
 
-    fn charge(&mut self, bytes: usize) -> Result<()> {
-        if self.bytes >= MAX_HELD {
-            return Err(Error::held(self.bytes, MAX_HELD));
+    fn charge(&mut self, bytes: usize, limit: usize) -> Result<()> {
+        if self.bytes >= limit {
+            return Err(Error::held(self.bytes, limit));
         }
         self.bytes += bytes;
         Ok(())
@@ -120,6 +126,3 @@ impl Effects {
         self.source
     }
 }
-
-/// Bytes that one event may hold: over this, sending is an error.
-const MAX_HELD: usize = 64 << 20;

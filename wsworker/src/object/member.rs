@@ -24,6 +24,8 @@ pub(super) struct Member {
     held: AtomicUsize,
     /// Such an event has closed it.
     closing: AtomicBool,
+    /// Events of it were undone after they had ended: it hears of that and of nothing else.
+    failed: AtomicBool,
     /// Never accepted, as its event was undone; or closed, and told so.
     gone: AtomicBool,
     kept: Mutex<Option<Box<Kept>>>,
@@ -53,6 +55,7 @@ impl Member {
             at: AtomicU32::new(NOWHERE),
             held: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             kept: Mutex::default(),
         };
@@ -90,6 +93,15 @@ impl Member {
             .and_then(|outlet| outlet.downcast::<Self>().ok());
         let own = member.filter(|member| std::ptr::eq(&*member.core, core));
         own.ok_or_else(|| Error::invalid(format!("socket {} is not this object's", ws.id())))
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Gives whether it had not.
+    pub(super) fn set_failed(&self) -> bool {
+        !self.failed.swap(true, Ordering::AcqRel)
     }
 
     pub(super) fn is_gone(&self) -> bool {

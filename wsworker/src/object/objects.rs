@@ -4,12 +4,13 @@
 
 use std::any::{Any, TypeId};
 use std::collections::{HashMap, VecDeque};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 
 use super::alarm;
@@ -18,7 +19,7 @@ use super::core::Core;
 use super::waits::Waits;
 use crate::env::{Env, WeakEnv};
 use crate::error::{Error, Result};
-use crate::storage::Storage;
+use crate::storage::{Closable, Storage};
 
 /// A server's objects. Its `Env` keeps it.
 pub(crate) struct Objects {
@@ -29,7 +30,7 @@ pub(crate) struct Objects {
 
 /// What all objects of a server share.
 pub(super) struct Shared {
-    pub(super) storage: Arc<dyn Storage>,
+    pub(super) storage: Arc<Closable>,
     pub(super) env: WeakEnv,
     pub(super) waits: Waits,
     /// Rung when an alarm has changed.
@@ -59,7 +60,7 @@ impl Objects {
         storage: Arc<dyn Storage>,
     ) -> Result<Arc<Self>> {
         let shared = Arc::new(Shared {
-            storage,
+            storage: Arc::new(Closable::new(storage)),
             env: env.downgrade(),
             waits: Waits::default(),
             alarms: Notify::new(),
@@ -137,9 +138,18 @@ impl Objects {
         }
     }
 
-    /// Lets every object hibernate that has nothing to do: their databases are closed.
-    pub(crate) fn rest(&self) {
+    /// Lets every object go that has nothing to do, and then the storage, whoever still
+    /// has one of the objects' sockets. Waits for its end.
+    pub(crate) async fn close(&self) {
         self.by_name.values().for_each(|class| class.hibernate());
+        let storage = self.shared.storage.close();
+        // It may wait for a disk.
+        let _ = spawn_blocking(move || drop(storage)).await;
+    }
+
+    /// Copies all that is stored to a new file.
+    pub(crate) async fn backup(&self, path: &Path) -> Result<()> {
+        self.shared.storage.backup_to(path).await
     }
 
     /// How many objects are in memory, awake or hibernating.

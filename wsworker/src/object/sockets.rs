@@ -52,22 +52,23 @@ impl Sockets {
     /// [`Slow`](crate::Slow) setting. Encoded once, and written to each together with
     /// what the events before sent just now.
     ///
-    /// An event that has sent 64 MiB already fails.
+    /// An event that has sent `max_held` bytes (64 MiB) already fails.
     pub fn broadcast(self, message: impl Into<Message>) {
         let Self { core, chosen } = self;
         let message = message.into();
+        let limit = core.options.max_held;
         let unsent = Event::current(&core, |event| {
             let Some(event) = event else {
                 return Some((chosen, message));
             };
-            if let Err(error) = event.effects.broadcast(chosen, message) {
+            if let Err(error) = event.effects.broadcast(chosen, message, limit) {
                 event.aborted.get_or_insert(error);
             }
             None
         });
         if let Some((chosen, message)) = unsent {
             // One alone is never too much.
-            let _ = core.outside(|effects| effects.broadcast(chosen, message));
+            let _ = core.outside(|effects| effects.broadcast(chosen, message, limit));
         }
     }
 

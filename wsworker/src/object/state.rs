@@ -29,7 +29,7 @@ use crate::storage::{Alarm, AlarmChange, Batch, Key, Range, SqlRows, SqlValue};
 /// Values are encoded as MessagePack, structs as maps with their fields' names (what
 /// `rmp_serde::to_vec_named` writes): a struct may get new fields that have
 /// `#[serde(default)]`. The encoding does not change from version to version.
-/// Limits: keys of 2 KiB, values of 2 MiB.
+/// Limits: keys of `max_key` bytes (2 KiB), values of `max_value` (2 MiB).
 pub struct ObjectStorage {
     core: Arc<Core>,
 }
@@ -129,7 +129,7 @@ impl ObjectStorage {
     /// # Errors
     /// It is of another type; or the storage fails.
     pub async fn get<V: DeserializeOwned>(&self, key: impl AsRef<[u8]>) -> Result<Option<V>> {
-        let key = checked_key(key)?;
+        let key = self.key(key)?;
         let value = self.read(key.clone()).await?;
         let decoded = value.map(|value| decode(&value)).transpose();
         decoded.map_err(|error| at_key(&key, &error))
@@ -140,7 +140,7 @@ impl ObjectStorage {
     /// # Errors
     /// The storage fails.
     pub async fn get_bytes(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
-        self.read(checked_key(key)?).await
+        self.read(self.key(key)?).await
     }
 
     /// The values of many keys, in their order, read at once.
@@ -152,7 +152,10 @@ impl ObjectStorage {
         V: DeserializeOwned,
         I: IntoIterator<Item: AsRef<[u8]>>,
     {
-        let keys: Vec<_> = keys.into_iter().map(checked_key).collect::<Result<_>>()?;
+        let keys: Vec<_> = keys
+            .into_iter()
+            .map(|key| self.key(key))
+            .collect::<Result<_>>()?;
         let values = self.read_many(&keys).await?;
         let pairs = keys.iter().zip(values);
         pairs
@@ -177,10 +180,11 @@ impl ObjectStorage {
     /// # Errors
     /// As for [`put`](Self::put).
     pub fn put_bytes(&self, key: impl AsRef<[u8]>, value: impl Into<Bytes>) -> Result<()> {
-        let (key, value) = (checked_key(key)?, value.into());
-        if value.len() > MAX_VALUE {
+        let (key, value) = (self.key(key)?, value.into());
+        let most = self.core.options.max_value;
+        if value.len() > most {
             let seen = value.len();
-            let message = format!("a value has at most {MAX_VALUE} bytes, got {seen}");
+            let message = format!("a value has at most {most} bytes, got {seen}");
             return Err(at_key(&key, &Error::invalid(message)));
         }
         self.write(key, Some(value))
@@ -205,7 +209,7 @@ impl ObjectStorage {
     /// # Errors
     /// The key is too large; or this is outside any event of the object.
     pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<()> {
-        self.write(checked_key(key)?, None)
+        self.write(self.key(key)?, None)
     }
 
     /// Takes many keys away.
@@ -402,6 +406,19 @@ impl ObjectStorage {
         Ok(values)
     }
 
+    /// A key that may be one.
+    fn key(&self, key: impl AsRef<[u8]>) -> Result<Key> {
+        let key = key.as_ref();
+        let most = self.core.options.max_key;
+        match key.len() {
+            0 => Err(Error::invalid("a key has at least one byte, got none")),
+            seen if seen > most => Err(Error::invalid(format!(
+                "a key has at most {most} bytes, got {seen}"
+            ))),
+            _ => Ok(Key::copy_from_slice(key)),
+        }
+    }
+
     fn write(&self, key: Key, value: Option<Bytes>) -> Result<()> {
         Event::inside(&self.core, |event| {
             event.batch.writes.insert(key, value);
@@ -434,17 +451,6 @@ fn at_key(key: &Key, error: &Error) -> Error {
     Error::invalid(format!("key '{}': {error}", key.escape_ascii()))
 }
 
-fn checked_key(key: impl AsRef<[u8]>) -> Result<Key> {
-    let key = key.as_ref();
-    match key.len() {
-        0 => Err(Error::invalid("a key has at least one byte, got none")),
-        1..=MAX_KEY => Ok(Key::copy_from_slice(key)),
-        seen => Err(Error::invalid(format!(
-            "a key has at most {MAX_KEY} bytes, got {seen}"
-        ))),
-    }
-}
-
 /// The first key after all that begin so; none if there can be none.
 fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte < 0xff)?;
@@ -469,7 +475,3 @@ fn rank(bound: &Bound<Key>, at_end: bool) -> (u8, Option<&Key>, bool) {
         Bound::Excluded(key) => (1, Some(key), !at_end),
     }
 }
-
-/// Bytes of a key, and of a value.
-const MAX_KEY: usize = 2048;
-const MAX_VALUE: usize = 2 << 20;

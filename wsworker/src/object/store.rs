@@ -17,13 +17,13 @@ use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 use crate::error::{Error, Result};
 use crate::guard::log;
 use crate::storage::{
-    Alarm, AlarmChange, Batch, HINT, Key, ObjectDatabase, ObjectKey, Range, SqlQuery, SqlRows,
-    SqlValue, Storage,
+    Alarm, AlarmChange, Batch, Closable, HINT, Key, ObjectDatabase, ObjectKey, Range, SqlQuery,
+    SqlRows, SqlValue, Storage,
 };
 
 /// The state of one object.
 pub(super) struct Store {
-    storage: Arc<dyn Storage>,
+    storage: Arc<Closable>,
     key: ObjectKey,
     /// If its class has SQL.
     own: Option<Own>,
@@ -51,7 +51,7 @@ struct Opened {
 }
 
 impl Store {
-    pub(super) fn new(storage: &Arc<dyn Storage>, key: &ObjectKey, sql: bool) -> Self {
+    pub(super) fn new(storage: &Arc<Closable>, key: &ObjectKey, sql: bool) -> Self {
         let own = || Own {
             opened: AsyncMutex::default(),
             open: AtomicBool::new(false),

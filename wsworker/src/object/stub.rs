@@ -101,8 +101,8 @@ impl<T: DurableObject> Stub<T> {
     /// return the response to the client.
     ///
     /// # Errors
-    /// The object's own; [`is_overloaded`](Error::is_overloaded) when 1,024 calls
-    /// wait; [`is_deadlock`](Error::is_deadlock) when it would wait for itself;
+    /// The object's own; [`is_overloaded`](Error::is_overloaded) when
+    /// `max_calls` (1,024) wait; [`is_deadlock`](Error::is_deadlock) when it would wait for itself;
     /// [`is_timeout`](Error::is_timeout) after the event's deadline;
     /// [`is_undone`](Error::is_undone) when its commit failed.
     pub async fn fetch(&self, req: impl Into<Request>) -> Result<Response> {

@@ -3,6 +3,8 @@
 
 use std::fmt;
 use std::future::poll_fn;
+#[cfg(feature = "objects")]
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -220,6 +222,24 @@ impl ServerHandle {
     /// How many connections are open, WebSockets and others.
     pub fn connections(&self) -> usize {
         self.0.counts.open()
+    }
+
+    /// Copies the state of all Durable Objects at one moment into a new file, while the
+    /// server goes on: every commit that has returned is in it. What is at `path` is
+    /// always complete, and synced. Named `objects.db` in an empty directory, it is what
+    /// [`Server::data`](crate::Server::data) opens.
+    ///
+    /// Dropping the future does not stop it.
+    ///
+    /// # Errors
+    /// There is a file at `path` already, or it cannot be written; the server has no
+    /// class of objects, or a [`storage`](crate::Server::storage) that cannot be backed up.
+    #[cfg(feature = "objects")]
+    pub async fn backup(&self, path: impl AsRef<Path>) -> Result<()> {
+        match &self.0.objects {
+            Some(objects) => objects.backup(path.as_ref()).await,
+            None => Err(Error::config("there is no class of objects to back up")),
+        }
     }
 
     /// How many Durable Objects are in memory, awake or hibernating.

@@ -80,7 +80,7 @@ impl Living {
         if timeout(time, self.objects.settle()).await.is_err() {
             tracing::warn!("commits were not done in time");
         }
-        self.objects.rest();
+        self.objects.close().await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! A storage that fails when a test wants it, in front of another.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -205,6 +206,10 @@ impl Storage for FaultyStorage {
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {
         let commit = self.inner.commit(object, batch);
         self.faults.commit(object, commit).await
+    }
+
+    async fn backup_to(&self, path: &Path) -> Result<()> {
+        self.read()?.backup_to(path).await
     }
 
     fn has_sql(&self) -> bool {

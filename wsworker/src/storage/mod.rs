@@ -7,6 +7,7 @@
 //! [`ObjectDatabase`].
 
 mod batch;
+mod closable;
 #[cfg(feature = "testing")]
 mod faulty;
 mod memory;
@@ -16,12 +17,14 @@ mod sqlite;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod suite;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use self::batch::{Alarm, AlarmChange, Batch, Key, ObjectKey, Range};
+pub(crate) use self::closable::Closable;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub use self::faulty::{Fault, FaultyStorage, Hold};
@@ -90,6 +93,14 @@ pub trait Storage: Send + Sync + 'static {
         let _ = object;
         Ok(false)
     }
+
+    /// Copies the state of one moment to a new file, while reads and commits go on.
+    /// A storage that is no file need not have it.
+    async fn backup_to(&self, path: &Path) -> Result<()> {
+        let path = path.display();
+        let message = format!("this storage cannot be backed up, to {path} or elsewhere");
+        Err(Error::storage(message, None))
+    }
 }
 
 #[async_trait]
@@ -124,5 +135,9 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 
     async fn has_database(&self, object: &ObjectKey) -> Result<bool> {
         (**self).has_database(object).await
+    }
+
+    async fn backup_to(&self, path: &Path) -> Result<()> {
+        (**self).backup_to(path).await
     }
 }

@@ -176,4 +176,8 @@ impl Storage for SqliteStorage {
     async fn has_database(&self, object: &ObjectKey) -> Result<bool> {
         self.owns.has(object).await
     }
+
+    async fn backup_to(&self, path: &Path) -> Result<()> {
+        Self::backup(self, path).await
+    }
 }

@@ -9,6 +9,14 @@ impl crate::framework::__private::Class for Room {
         hibernate_after: ::core::time::Duration::from_millis(60000),
         event_timeout: ::core::time::Duration::from_millis(500),
         sql: true,
+        max_sockets: 100000,
+        max_tags: 3,
+        max_tag: 32,
+        max_attachment: 1024,
+        max_key: 64,
+        max_value: 1048576,
+        max_calls: 10,
+        max_held: 1048576,
     };
     type Stub = RoomStub;
 }

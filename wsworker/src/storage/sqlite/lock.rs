@@ -52,7 +52,9 @@ fn held(directory: &Path, file: File) -> Error {
     let _ = file.take(32).read_to_string(&mut pid);
     let holder = match pid.parse::<u32>() {
         // Or one in another container, where numbers begin anew.
-        Ok(pid) if pid == process::id() => format!("process {pid}: this one, or one of that number in another container"),
+        Ok(pid) if pid == process::id() => {
+            format!("process {pid}: this one, or one of that number in another container")
+        }
         Ok(pid) => format!("process {pid}"),
         Err(_) => "another process".to_owned(),
     };
