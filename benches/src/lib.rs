@@ -2,8 +2,10 @@
 //! Knows nothing of any server's inside: it speaks bytes over loopback and reads `/proc`.
 //!
 //! The binaries are `wsworker-load` (one load, one JSON line), `wsworker-compare` (servers side by
-//! side) and `wsworker-memory` (bytes a connection). `README.md` tells how and why.
+//! side), `wsworker-memory` (bytes a connection, a member, an object), `wsworker-storage` (commits a
+//! second) and `wsworker-durable` (an object's increments a second). `README.md` tells how and why.
 
+pub mod bare;
 pub mod comparison;
 pub mod frame;
 pub mod load;

@@ -6,6 +6,7 @@ pub mod echo;
 pub mod flood;
 pub mod handshake;
 pub mod idle;
+pub mod increments;
 pub mod room;
 pub mod steady;
 

@@ -35,6 +35,10 @@ pub struct Recipe {
     package: Option<&'static str>,
     /// What a proxy stands in front of.
     upstream: Option<Box<Recipe>>,
+    /// Where its own directory is made, if not where temporary ones are.
+    within: Option<PathBuf>,
+    /// On all cores, with a thread for each.
+    unpinned: bool,
 }
 
 impl Recipe {
@@ -93,6 +97,8 @@ impl Recipe {
             addr_arg: None,
             package: None,
             upstream: None,
+            within: None,
+            unpinned: false,
         }
     }
 
@@ -108,6 +114,18 @@ impl Recipe {
             program.into(),
         ];
         self.args.splice(..0, options);
+        self
+    }
+
+    /// With its own directory in this one: the disk is what is measured.
+    pub fn in_directory(mut self, directory: &Path) -> Self {
+        self.within = Some(directory.to_owned());
+        self
+    }
+
+    /// On all cores: time is what is measured, and not what the server needs of it.
+    pub fn unpinned(mut self) -> Self {
+        self.unpinned = true;
         self
     }
 
@@ -146,7 +164,10 @@ impl Recipe {
         let upstream = upstream.transpose()?.map(Box::new);
         let port = net::free_port()?;
         let addr = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-        let directory = tempfile::tempdir()?;
+        let directory = match &self.within {
+            Some(within) => tempfile::tempdir_in(within)?,
+            None => tempfile::tempdir()?,
+        };
         let mut command = Command::new(&self.program);
         command
             .current_dir(&directory)
@@ -154,7 +175,6 @@ impl Recipe {
             .args(self.addr_arg.map(|before| format!("{before}{addr}")))
             .env("PORT", port.to_string())
             .env("WSWORKER_ADDR", addr.to_string())
-            .env("WSWORKER_THREADS", "1")
             .env("WSWORKER_MAX_MESSAGE", "32MiB")
             .envs(
                 upstream
@@ -163,10 +183,16 @@ impl Recipe {
             )
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        // A child inherits the core of the thread that starts it.
-        machine::pin(core)?;
-        let child = command.spawn();
-        machine::pin(LOAD_CORE)?;
+        let child = match self.unpinned {
+            true => command.spawn(),
+            false => {
+                // A child inherits the core of the thread that starts it.
+                machine::pin(core)?;
+                let child = command.env("WSWORKER_THREADS", "1").spawn();
+                machine::pin(LOAD_CORE)?;
+                child
+            }
+        };
         let mut server = Server {
             name: self.name,
             child: child.with_context(|| format!("starting {}", self.program.display()))?,

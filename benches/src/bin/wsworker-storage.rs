@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use rusqlite::{Connection, params};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 use wsworker::storage::{Batch, ObjectKey, SqliteStorage, Storage};
+use wsworker_bench::bare::{Bare, Rows};
 use wsworker_bench::stats::Spread;
 
 /// Compares commits a second, a row each, in groups of several sizes.
@@ -36,9 +36,6 @@ struct Args {
     directory: PathBuf,
 }
 
-/// Each object writes these keys in turn.
-const KEYS: u64 = 8;
-
 fn main() -> Result<()> {
     let args = Args::parse();
     println!("group    bare/s    ours/s  ours/bare (least to greatest)");
@@ -46,11 +43,13 @@ fn main() -> Result<()> {
         let directory = tempfile::tempdir_in(&args.directory)?;
         let mut bare = Bare::open(&directory.path().join("bare.db"))?;
         let ours = Ours::open(&directory.path().join("ours"))?;
+        // While one group is being committed the next one gathers.
+        let rows = args.rows(2 * group);
         let time = Duration::from_secs_f64(args.seconds);
         let (mut bares, mut oures) = (Vec::new(), Vec::new());
         for _ in 0..args.repetitions {
-            bares.push(bare.run(group, args.size, time)?);
-            oures.push(ours.run(group, args.size, time)?);
+            bares.push(bare.run(group, rows, time)?);
+            oures.push(ours.run(rows, time)?);
         }
         let ratio = Spread::of_ratios(&oures, &bares).context("no repetition")?;
         let median = |rates| Spread::of(rates).map_or(0.0, |spread: Spread| spread.median);
@@ -66,53 +65,21 @@ fn main() -> Result<()> {
     println!("reads at once    ours/s");
     let directory = tempfile::tempdir_in(&args.directory)?;
     let ours = Ours::open(directory.path())?;
-    ours.run(64, args.size, Duration::from_secs(1))?;
+    ours.run(args.rows(128), Duration::from_secs(1))?;
     for at_once in [1, 16, 64] {
-        let rate = ours.read(at_once, Duration::from_secs_f64(args.seconds))?;
+        let rate = ours.read(args.rows(at_once), Duration::from_secs_f64(args.seconds))?;
         println!("{at_once:13} {rate:9.0}");
     }
     Ok(())
 }
 
-/// A loop of transactions.
-struct Bare {
-    connection: Connection,
-    count: u64,
-}
-
-impl Bare {
-    fn open(file: &Path) -> Result<Self> {
-        let connection = Connection::open(file)?;
-        connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             CREATE TABLE entries (
-                 class INTEGER NOT NULL, object BLOB NOT NULL, key BLOB NOT NULL,
-                 value BLOB NOT NULL, PRIMARY KEY (class, object, key)
-             ) STRICT, WITHOUT ROWID;",
-        )?;
-        let count = 0;
-        Ok(Self { connection, count })
-    }
-
-    /// Rows a second.
-    fn run(&mut self, group: usize, size: usize, time: Duration) -> Result<f64> {
-        let objects: Vec<_> = (0..2 * group).map(object).collect();
-        let (started, before) = (Instant::now(), self.count);
-        while started.elapsed() < time {
-            let transaction = self.connection.transaction()?;
-            let mut put =
-                transaction.prepare_cached("REPLACE INTO entries VALUES (1, ?1, ?2, ?3)")?;
-            for _ in 0..group {
-                let object = &objects[self.count as usize % objects.len()];
-                let key = key(self.count / objects.len() as u64);
-                let value = value(size, self.count);
-                put.execute(params![object.id, &key[..], value])?;
-                self.count += 1;
-            }
-            drop(put);
-            transaction.commit()?;
+impl Args {
+    fn rows(&self, objects: usize) -> Rows {
+        Rows {
+            objects,
+            keys: 8,
+            size: self.size,
         }
-        Ok((self.count - before) as f64 / started.elapsed().as_secs_f64())
     }
 }
 
@@ -124,21 +91,20 @@ impl Ours {
         Ok(Self(Arc::new(storage)))
     }
 
-    /// Commits a second, by twice as many objects as a group has, each with one in flight:
-    /// while one group is being committed the next one gathers.
-    fn run(&self, group: usize, size: usize, time: Duration) -> Result<f64> {
-        self.at_once(2 * group, time, async move |storage, object, count| {
+    /// Commits a second, each object with one in flight.
+    fn run(&self, rows: Rows, time: Duration) -> Result<f64> {
+        self.at_once(rows.objects, time, async move |storage, object, count| {
             let mut batch = Batch::default();
-            let value = value(size, count).into();
-            batch.writes.insert(key(count).to_vec().into(), Some(value));
+            let (key, value) = (rows.key(count).to_vec(), rows.value(count));
+            batch.writes.insert(key.into(), Some(value.into()));
             storage.commit(object, batch).await
         })
     }
 
     /// Values read a second, so many at once.
-    fn read(&self, at_once: usize, time: Duration) -> Result<f64> {
-        self.at_once(at_once, time, async |storage, object, count| {
-            let read = storage.get(object, vec![key(count).to_vec().into()]);
+    fn read(&self, rows: Rows, time: Duration) -> Result<f64> {
+        self.at_once(rows.objects, time, async move |storage, object, count| {
+            let read = storage.get(object, vec![rows.key(count).to_vec().into()]);
             read.await.map(drop)
         })
     }
@@ -178,29 +144,8 @@ fn boxed(error: wsworker::Error) -> anyhow::Error {
 }
 
 fn object(number: usize) -> ObjectKey {
-    let mut id = [0x5a; 32];
-    // Ids are hashes: neighbours lie apart.
-    id[..8].copy_from_slice(
-        &(number as u64)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .to_be_bytes(),
-    );
     ObjectKey {
         class: "bench".into(),
-        id,
+        id: Rows::object(number),
     }
-}
-
-fn key(count: u64) -> [u8; 8] {
-    (count % KEYS).to_be_bytes()
-}
-
-/// Never the same as before: SQLite does not write a row that is.
-fn value(size: usize, count: u64) -> Vec<u8> {
-    let count = count.to_be_bytes();
-    count
-        .into_iter()
-        .cycle()
-        .take(size.max(count.len()))
-        .collect()
 }
