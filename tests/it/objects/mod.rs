@@ -2,6 +2,7 @@
 //! messages say, over an in-memory network and storage.
 
 mod alarms;
+mod backpressure;
 mod calls;
 mod events;
 mod fanout;

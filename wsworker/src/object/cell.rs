@@ -22,6 +22,7 @@ use super::event::{Event, Running};
 use super::gate::{Gate, Settled, Written};
 use super::jobs::{Job, OnAlarm, OnError};
 use super::member::Member;
+use crate::connection::Limits;
 use crate::error::{Error, Result};
 use crate::guard::{Kept, guarded};
 use crate::protocol::close::{CloseCode, ClosePayload};
@@ -89,7 +90,10 @@ impl<T: DurableObject> Cell<T> {
         asked: bool,
         job: J,
     ) -> Result<Done<J::Output>> {
-        if self.core.gate.is_crowded() {
+        // All that waits leaves at once, and is to find room in every socket that
+        // reads what it gets.
+        let room = source.map_or(Limits::default().max_buffered, |m| m.max_buffered()) / 2;
+        if self.core.gate.is_crowded(room) {
             self.core.gate.settle().await;
             self.undo_failed(&mut value);
         }
