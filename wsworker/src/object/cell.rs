@@ -4,7 +4,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
@@ -24,7 +24,7 @@ use super::jobs::{Job, OnAlarm, OnError};
 use super::member::Member;
 use crate::connection::Limits;
 use crate::error::{Error, Result};
-use crate::guard::{Kept, guarded};
+use crate::guard::{Kept, guarded, guarded_drop};
 use crate::protocol::close::{CloseCode, ClosePayload};
 use crate::socket::WebSocketEnd;
 use crate::storage::{Alarm, AlarmChange, Batch};
@@ -265,8 +265,9 @@ impl<T: DurableObject> Owner for Cell<T> {
 pin_project! {
     /// Code with a deadline. The timer is made only for code that waits.
     struct Timed<F> {
+        // None when it was too late.
         #[pin]
-        code: F,
+        code: Option<F>,
         time: Duration,
         timer: Option<Pin<Box<Sleep>>>,
     }
@@ -274,8 +275,11 @@ pin_project! {
 
 impl<F> Timed<F> {
     fn new(code: F, time: Duration) -> Self {
-        let timer = None;
-        Self { code, time, timer }
+        Self {
+            code: Some(code),
+            time,
+            timer: None,
+        }
     }
 }
 
@@ -284,12 +288,17 @@ impl<F: Future> Future for Timed<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if let Poll::Ready(output) = this.code.poll(cx) {
+        let mut this = self.project();
+        let code = this.code.as_mut().as_pin_mut();
+        let code = code.expect("not polled after its end");
+        if let Poll::Ready(output) = code.poll(cx) {
             return Poll::Ready(Ok(output));
         }
         let time = *this.time;
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(time)));
-        timer.as_mut().poll(cx).map(|()| Err(Error::too_slow(time)))
+        ready!(timer.as_mut().poll(cx));
+        // Here, where it is the event's still: what it does as it is dropped is undone too.
+        guarded_drop(|| this.code.set(None));
+        Poll::Ready(Err(Error::too_slow(time)))
     }
 }
