@@ -1,12 +1,12 @@
 //! Alarms: when they are due, and what follows when one fails.
 //! Does not store them; they are part of an object's commits.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::DurableObject;
 use super::cell::Cell;
@@ -92,7 +92,8 @@ fn delay(retries: u32) -> Result<u64> {
 
 /// Fires every alarm when it is due.
 pub(super) async fn run(objects: &Arc<Objects>) {
-    let firing = Arc::new(Mutex::new(HashSet::<ObjectKey>::new()));
+    // Those that are fired; with a time, those that are not to be before.
+    let firing = Arc::new(Mutex::new(HashMap::<ObjectKey, Option<Instant>>::new()));
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut reported = HashSet::new();
     let mut look_ahead = LOOK_AHEAD;
@@ -103,7 +104,9 @@ pub(super) async fn run(objects: &Arc<Objects>) {
             log("the alarms cannot be read, tried again", &error);
             Vec::new()
         });
-        let mut next = IDLE;
+        let (mut next, mut again) = (IDLE, IDLE);
+        let now = Instant::now();
+        lock(&firing).retain(|_, until| until.is_none_or(|until| until > now));
         let (seen, mut fired) = (first.len(), 0);
         for (key, alarm) in first {
             let left = Duration::from_millis(alarm.at.saturating_sub(objects.shared.unix_now()));
@@ -117,15 +120,19 @@ pub(super) async fn run(objects: &Arc<Objects>) {
                 }
                 continue;
             };
-            if !lock(&firing).insert(key.clone()) {
+            if let Some(until) = lock(&firing).get(&key) {
+                again = until.map_or(again, |until| again.min(until - now));
                 continue;
             }
+            lock(&firing).insert(key.clone(), None);
             fired += 1;
             let place = places.clone().acquire_owned().await;
             let (class, firing, objects) = (class.clone(), firing.clone(), objects.clone());
             tokio::spawn(async move {
-                class.fire(key.id, alarm).await;
-                lock(&firing).remove(&key);
+                match class.fire(key.id, alarm).await {
+                    true => drop(lock(&firing).remove(&key)),
+                    false => drop(lock(&firing).insert(key, Some(Instant::now() + LOOK_AGAIN))),
+                }
                 drop(place);
                 objects.shared.alarms.notify_one();
             });
@@ -137,7 +144,7 @@ pub(super) async fn run(objects: &Arc<Objects>) {
             continue;
         }
         // Either is a reason to look again.
-        let _ = timeout(next, changed).await;
+        let _ = timeout(next.min(again), changed).await;
     }
 }
 
@@ -159,5 +166,7 @@ const FIRST_DELAY: u64 = 2000;
 const AT_ONCE: usize = 256;
 /// Alarms that are read at once. Of classes that nobody registered there may be many.
 const LOOK_AHEAD: usize = 1024;
+/// How long one waits that can neither be done nor put off: its storage has failed.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// How long it sleeps without any.
 const IDLE: Duration = Duration::from_secs(60);

@@ -182,12 +182,12 @@ pub(super) struct ClassOf<T> {
 
 /// A class of whatever type.
 pub(super) trait AnyClass: Send + Sync {
-    /// An object's alarm is due.
+    /// An object's alarm is due. Gives whether it is over, or put off.
     fn fire(
         self: Arc<Self>,
         id: [u8; 32],
         alarm: Alarm,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    ) -> Pin<Box<dyn Future<Output = bool> + Send>>;
 
     /// Lets every object hibernate that has nothing to do.
     fn hibernate(&self);
@@ -242,12 +242,14 @@ impl<T: DurableObject> AnyClass for ClassOf<T> {
         self: Arc<Self>,
         id: [u8; 32],
         alarm: Alarm,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = bool> + Send>> {
         Box::pin(async move {
             let cell = self.cell(id);
-            if let Err(error) = alarm::fire(&cell, alarm).await {
-                log(&format!("the alarm of {} failed", cell.core.key), &error);
+            let fired = alarm::fire(&cell, alarm).await;
+            if let Err(error) = &fired {
+                log(&format!("the alarm of {} failed", cell.core.key), error);
             }
+            fired.is_ok()
         })
     }
 
