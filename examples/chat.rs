@@ -57,7 +57,7 @@ impl DurableObject for Room {
 
     async fn on_open(&mut self, ws: &WebSocket, req: &Request) -> Result<()> {
         let name = req.query_param("name").unwrap_or_default();
-        let name: String = name.trim().chars().take(24).collect();
+        let name: String = plain(&name).trim().chars().take(24).collect();
         let name = if name.is_empty() { "guest" } else { &name };
         self.ctx.attach(ws, name)?;
         ws.send(json(&Told::History(self.history(KEPT).await?))?)?;
@@ -65,7 +65,8 @@ impl DurableObject for Room {
     }
 
     async fn on_message(&mut self, ws: &WebSocket, message: Message) -> Result<()> {
-        let text = message.as_text().map_or("", str::trim);
+        let text = plain(message.as_text().unwrap_or_default());
+        let text = text.trim();
         // Bad input is answered: an error would undo the event and close the socket.
         if text.is_empty() || text.len() > 2000 {
             return ws.send(json(&Told::Error("a line has 1 to 2,000 bytes of text"))?);
@@ -107,6 +108,7 @@ impl Room {
         let names = sockets.iter().map(|ws| self.ctx.attachment(&ws));
         let mut names: Vec<String> = names.filter_map(Result::ok).flatten().collect();
         names.sort_unstable();
+        names.truncate(SHOWN);
         self.ctx.sockets().broadcast(json(&Told::People(names))?);
         Ok(())
     }
@@ -117,12 +119,20 @@ fn key(number: u64) -> String {
     format!("line:{number:020}")
 }
 
+/// Without control characters: as JSON each is six bytes, and 100 lines of them more
+/// than may wait for a socket.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
 fn json(told: &Told<'_>) -> Result<String> {
     Ok(serde_json::to_string(told)?)
 }
 
 /// Lines that a room remembers.
 const KEPT: usize = 100;
+/// Names that everybody is told when somebody comes or leaves.
+const SHOWN: usize = 200;
 
 fn main() -> Result<()> {
     wsworker::run(Chat)

@@ -41,9 +41,14 @@ impl<W> DerefMut for Kept<W> {
 impl<W> Drop for Kept<W> {
     fn drop(&mut self) {
         let worker = self.0.take();
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(worker))) {
-            log("a drop failed", &panicked(&*panic));
-        }
+        guarded_drop(|| drop(worker));
+    }
+}
+
+/// Drops what is a user's; a panic of that ends here.
+pub(crate) fn guarded_drop(it: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(it)) {
+        log("a drop failed", &panicked(&*panic));
     }
 }
 

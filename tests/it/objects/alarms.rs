@@ -65,6 +65,24 @@ async fn an_alarm_that_always_fails_is_dropped_after_six_retries() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_alarm_whose_failure_cannot_be_stored_waits_before_it_is_tried_again() {
+    let storage = Scripted::open();
+    let server = rooms_on(storage.clone()).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.patience(Duration::from_secs(100));
+    ws.send("alarm 1000").unwrap();
+    ws.quiet_for(Duration::from_millis(500)).await.unwrap();
+    let before = storage.commits();
+    storage.fail(true);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    // Each time its own commit, and the one that would put it off.
+    let commits = storage.commits() - before;
+    assert!((8..=14).contains(&commits), "{commits}");
+    storage.fail(false);
+    assert_eq!(ws.text().await.unwrap(), "alarm 0 false");
+}
+
+#[tokio::test(start_paused = true)]
 async fn thousands_of_alarms_all_come() {
     let server = rooms().await;
     for n in 0..3000 {

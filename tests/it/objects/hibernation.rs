@@ -107,3 +107,20 @@ fn a_server_that_has_ended_leaves_its_directory_to_the_next() {
         }
     });
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_object_whose_caller_gave_up_before_calling_leaves_nothing_behind() {
+    let storage = Scripted::held();
+    let server = rooms_on(storage.clone()).await;
+    let ((), _, _) = tokio::join!(
+        async {
+            tokio::time::sleep(Duration::from_secs(40)).await;
+            storage.let_go(100);
+        },
+        server.fetch("/a/put+k+v"),
+        // Waits for that commit first, for longer than an event may take.
+        server.fetch("/a/ask+b+put_k_v"),
+    );
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(server.handle().objects(), 0);
+}

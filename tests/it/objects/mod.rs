@@ -2,6 +2,7 @@
 //! messages say, over an in-memory network and storage.
 
 mod alarms;
+mod backpressure;
 mod calls;
 mod events;
 mod fanout;
@@ -184,6 +185,11 @@ impl Room {
                 storage.put(key, value)?;
                 panic!("as asked");
             }
+            ["put-drop-panic", key, value] => {
+                storage.put(key, value)?;
+                let _bad = PanicsOnDrop(ws.unwrap().clone());
+                std::future::pending::<()>().await;
+            }
             ["put-abort", key, value] => {
                 storage.put(key, value)?;
                 self.ctx.abort("as asked")?;
@@ -206,6 +212,15 @@ impl Room {
             _ => return Err(Error::new(format!("no such command: {words:?}"))),
         }
         Ok(None)
+    }
+}
+
+struct PanicsOnDrop(WebSocket);
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        let _ = self.0.send("never");
+        panic!("as asked");
     }
 }
 

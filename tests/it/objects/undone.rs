@@ -124,6 +124,16 @@ async fn an_event_that_takes_too_long_is_undone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_cancelled_event_drops_is_part_of_it() {
+    let server = rooms().await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.patience(Duration::from_secs(60));
+    // Its drop sends, and panics.
+    fails(&mut ws, "put-drop-panic k v", "longer than 30s").await;
+    assert_eq!(get(&server, "/a/get+k").await, "nothing");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_object_that_cannot_be_built_fails_its_events_until_it_can() {
     let storage = wsworker::storage::MemoryStorage::new();
     let server = rooms_on(storage).await;

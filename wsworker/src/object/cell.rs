@@ -4,7 +4,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
@@ -22,8 +22,9 @@ use super::event::{Event, Running};
 use super::gate::{Gate, Settled, Written};
 use super::jobs::{Job, OnAlarm, OnError};
 use super::member::Member;
+use crate::connection::Limits;
 use crate::error::{Error, Result};
-use crate::guard::{Kept, guarded};
+use crate::guard::{Kept, guarded, guarded_drop};
 use crate::protocol::close::{CloseCode, ClosePayload};
 use crate::socket::WebSocketEnd;
 use crate::storage::{Alarm, AlarmChange, Batch};
@@ -89,7 +90,10 @@ impl<T: DurableObject> Cell<T> {
         asked: bool,
         job: J,
     ) -> Result<Done<J::Output>> {
-        if self.core.gate.is_crowded() {
+        // All that waits leaves at once, and is to find room in every socket that
+        // reads what it gets.
+        let room = source.map_or(Limits::default().max_buffered, |m| m.max_buffered()) / 2;
+        if self.core.gate.is_crowded(room) {
             self.core.gate.settle().await;
             self.undo_failed(&mut value, None);
         }
@@ -272,8 +276,9 @@ impl<T: DurableObject> Owner for Cell<T> {
 pin_project! {
     /// Code with a deadline. The timer is made only for code that waits.
     struct Timed<F> {
+        // None when it was too late.
         #[pin]
-        code: F,
+        code: Option<F>,
         time: Duration,
         timer: Option<Pin<Box<Sleep>>>,
     }
@@ -281,8 +286,11 @@ pin_project! {
 
 impl<F> Timed<F> {
     fn new(code: F, time: Duration) -> Self {
-        let timer = None;
-        Self { code, time, timer }
+        Self {
+            code: Some(code),
+            time,
+            timer: None,
+        }
     }
 }
 
@@ -291,12 +299,17 @@ impl<F: Future> Future for Timed<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if let Poll::Ready(output) = this.code.poll(cx) {
+        let mut this = self.project();
+        let code = this.code.as_mut().as_pin_mut();
+        let code = code.expect("not polled after its end");
+        if let Poll::Ready(output) = code.poll(cx) {
             return Poll::Ready(Ok(output));
         }
         let time = *this.time;
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(time)));
-        timer.as_mut().poll(cx).map(|()| Err(Error::too_slow(time)))
+        ready!(timer.as_mut().poll(cx));
+        // Here, where it is the event's still: what it does as it is dropped is undone too.
+        guarded_drop(|| this.code.set(None));
+        Poll::Ready(Err(Error::too_slow(time)))
     }
 }

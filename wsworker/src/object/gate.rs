@@ -220,11 +220,15 @@ impl Gate {
         self.state().in_flight.is_none()
     }
 
-    /// Does so much wait that the next event should wait too?
-    pub(super) fn is_crowded(&self) -> bool {
+    /// Does so much wait that the next event should wait too? Of bytes so many may.
+    pub(super) fn is_crowded(&self, max_bytes: usize) -> bool {
         let state = self.state();
-        let next = state.next.as_ref();
-        next.is_some_and(|g| g.effects.len() >= MAX_EVENTS || g.bytes >= MAX_BYTES)
+        let (mut events, mut bytes) = (0, 0);
+        for group in [&state.in_flight, &state.next].into_iter().flatten() {
+            events += group.effects.len();
+            bytes += group.bytes;
+        }
+        events >= MAX_EVENTS || bytes >= max_bytes
     }
 
     /// What a key will hold when all is durable.
@@ -272,8 +276,7 @@ pub(super) fn find(batch: &Batch, key: &Key) -> Found {
     }
 }
 
-/// Events that may wait for one commit, and bytes that they may send.
+/// Events that may wait for commits.
 const MAX_EVENTS: usize = 4096;
-const MAX_BYTES: usize = 64 << 20;
 const IN_FLIGHT: &str = "only the task that commits takes it away";
 const ABANDONED: &str = "the object has ended";

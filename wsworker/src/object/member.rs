@@ -143,6 +143,11 @@ impl Member {
         Change::Attachment(std::mem::replace(before, attachment))
     }
 
+    /// Bytes that may wait for it.
+    pub(super) fn max_buffered(&self) -> usize {
+        Outlet::handle(self).max_buffered()
+    }
+
     pub(super) fn hold(&self, bytes: usize) {
         self.held.fetch_add(bytes, Ordering::Relaxed);
     }

@@ -120,13 +120,14 @@ impl<T: DurableObject> Stub<T> {
     }
 
     async fn ask<J: Job<T> + 'static>(&self, job: J) -> Result<J::Output> {
-        let cell = self.cell()?;
         let caller = Event::running();
+        if let Some(caller) = &caller {
+            Event::settle(caller).await?;
+        }
+        // Not before: only an event lets it go again.
+        let cell = self.cell()?;
         let waiting = match &caller {
-            Some(caller) => {
-                Event::settle(caller).await?;
-                Some(caller.shared.waits.enter(&caller.key, &cell.core.key)?)
-            }
+            Some(caller) => Some(caller.shared.waits.enter(&caller.key, &cell.core.key)?),
             None => None,
         };
         let place = cell.core.admit()?;

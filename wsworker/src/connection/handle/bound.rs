@@ -64,7 +64,7 @@ impl Handle {
 
     /// Bytes that may wait to be written: the default while there is no connection.
     #[inline]
-    pub(super) fn max_buffered(&self) -> usize {
+    pub(crate) fn max_buffered(&self) -> usize {
         match self.bound.get() {
             Some(bound) => bound.hub.limits.max_buffered,
             None => Limits::default().max_buffered,
