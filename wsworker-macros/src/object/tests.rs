@@ -131,8 +131,8 @@ fn each_wrong_option_shows_the_right_one() {
         ("hibernate = \"1s\"", "did you mean `hibernate_after`?"),
         (
             "storage = 1",
-            "expected one of `name`, `hibernate_after`, `event_timeout`, `max_sockets`, `max_tags`, \
-             `max_tag`, `max_attachment`, `max_key`, `max_value`, `max_calls`, `max_held`, `crate`",
+            "expected one of `name`, `hibernate_after`, `event_timeout`, `sql`, `max_sockets`, \
+             `max_tags`, `max_tag`, `max_attachment`, `max_key`, `max_value`, `max_calls`, `max_held`, `crate`",
         ),
         ("crate = 1", "expected a path in a string"),
     ] {
