@@ -194,6 +194,21 @@ impl Room {
                 storage.put(key, value)?;
                 self.ctx.abort("as asked")?;
             }
+            // A socket that is the client of one in this process, which says what it hears.
+            ["pair"] => {
+                let (server, client) = wsworker::WebSocketPair::new();
+                let mut events = server.accept();
+                self.ctx.accept(client, ["inner"])?;
+                wsworker::spawn(async move {
+                    while let Some(event) = events.next().await {
+                        if let wsworker::Event::Message(message) = event {
+                            let heard = message.as_text().unwrap_or_default();
+                            events.send(format!("tagged outer heard-{heard}"))?;
+                        }
+                    }
+                    Ok(())
+                });
+            }
             ["later", text] => {
                 let stub = self.env.durable_object::<Room>().get_by_name("a");
                 let text = format!("all+{text}");

@@ -104,3 +104,16 @@ async fn ten_thousand_join_at_once() {
         assert_eq!(ws.text().await.unwrap(), "hi");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_reaches_a_client_within_the_process_too() {
+    let server = rooms().await;
+    let mut ws = server.connect("/a?tags=outer").await.unwrap();
+    ws.send("pair").unwrap();
+    for n in 0..5 {
+        // Unmasked, it would end the inner one with 1002.
+        assert_eq!(ask(&mut ws, &format!("all {n}")).await, n.to_string());
+        assert_eq!(ws.text().await.unwrap(), format!("heard-{n}"));
+    }
+    assert_eq!(ask(&mut ws, "sockets").await, "2");
+}
