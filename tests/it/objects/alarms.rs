@@ -75,9 +75,9 @@ async fn an_alarm_whose_failure_cannot_be_stored_waits_before_it_is_tried_again(
     let before = storage.commits();
     storage.fail(true);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    // Each time its own commit, and the one that would put it off.
+    // Each 2 s its own commit, and the one that would put it off.
     let commits = storage.commits() - before;
-    assert!((8..=14).contains(&commits), "{commits}");
+    assert!((50..=62).contains(&commits), "{commits}");
     storage.fail(false);
     assert_eq!(ws.text().await.unwrap(), "alarm 0 false");
 }
@@ -90,10 +90,7 @@ async fn thousands_of_alarms_all_come() {
     }
     tokio::time::sleep(Duration::from_secs(30)).await;
     for n in 0..3000 {
-        assert_eq!(
-            get(&server, &format!("/{n}/get+alarms-text")).await,
-            "nothing"
-        );
+        assert_eq!(get(&server, &format!("/{n}/alarms")).await, "1");
     }
 }
 

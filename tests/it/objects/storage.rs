@@ -1,7 +1,8 @@
 //! A storage in memory whose commits wait, or fail, when a test says so.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -19,6 +20,8 @@ struct Inner {
     /// Commits that were asked for.
     commits: AtomicUsize,
     reads: AtomicUsize,
+    /// How long what a read found is on its way, in milliseconds.
+    slow: AtomicU64,
 }
 
 impl Scripted {
@@ -37,6 +40,7 @@ impl Scripted {
             failing: AtomicBool::new(false),
             commits: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
+            slow: AtomicU64::new(0),
         }))
     }
 
@@ -46,6 +50,11 @@ impl Scripted {
 
     pub fn fail(&self, failing: bool) {
         self.0.failing.store(failing, Ordering::SeqCst);
+    }
+
+    pub fn slow_reads(&self, time: Duration) {
+        let millis = time.as_millis().try_into().unwrap();
+        self.0.slow.store(millis, Ordering::SeqCst);
     }
 
     pub fn commits(&self) -> usize {
@@ -61,7 +70,12 @@ impl Scripted {
 impl Storage for Scripted {
     async fn get(&self, object: &ObjectKey, keys: Vec<Key>) -> Result<Vec<Option<Bytes>>> {
         self.0.reads.fetch_add(1, Ordering::SeqCst);
-        self.0.memory.get(object, keys).await
+        let found = self.0.memory.get(object, keys).await;
+        let slow = Duration::from_millis(self.0.slow.load(Ordering::SeqCst));
+        if !slow.is_zero() {
+            tokio::time::sleep(slow).await;
+        }
+        found
     }
 
     async fn list(&self, object: &ObjectKey, range: Range) -> Result<Vec<(Key, Bytes)>> {

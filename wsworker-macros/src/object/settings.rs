@@ -113,7 +113,7 @@ const LIMITS: &[(&str, bool, u64)] = &[
     ("max_tag", true, 64 << 10),
     ("max_attachment", true, 16 << 20),
     ("max_key", true, 64 << 10),
-    ("max_value", true, 256 << 20),
+    ("max_value", true, 8 << 20),
     ("max_calls", false, 1_000_000),
     ("max_held", true, 1 << 30),
 ];

@@ -98,12 +98,13 @@ pub(super) async fn run(objects: &Arc<Objects>) {
     let mut look_ahead = LOOK_AHEAD;
     loop {
         let changed = objects.shared.alarms.notified();
+        let mut next = IDLE;
         let first = objects.shared.storage.alarms(look_ahead).await;
         let first = first.unwrap_or_else(|error| {
             log("the alarms cannot be read, tried again", &error);
+            next = Duration::from_millis(FIRST_DELAY);
             Vec::new()
         });
-        let mut next = IDLE;
         let (seen, mut fired) = (first.len(), 0);
         for (key, alarm) in first {
             let left = Duration::from_millis(alarm.at.saturating_sub(objects.shared.unix_now()));

@@ -217,6 +217,9 @@ pub(super) trait AnyClass: Send + Sync {
     /// Lets every object hibernate that has nothing to do.
     fn hibernate(&self);
 
+    /// Forgets every object: each has its class, and would keep it.
+    fn clear(&self);
+
     /// How many objects are in memory, awake or hibernating.
     fn len(&self) -> usize;
 }
@@ -283,6 +286,12 @@ impl<T: DurableObject> AnyClass for ClassOf<T> {
         for cell in cells {
             cell.hibernate();
         }
+    }
+
+    fn clear(&self) {
+        let cells = std::mem::take(&mut *self.cells());
+        // Outside the lock: their values' drops are anybody's code.
+        drop(cells);
     }
 
     fn len(&self) -> usize {

@@ -72,6 +72,8 @@ pub(super) trait Owner: Send + Sync {
 pub(super) struct Cache {
     values: HashMap<Key, Option<Bytes>>,
     bytes: usize,
+    /// How many batches were kept: what was read before one may be older than it.
+    kept: u64,
 }
 
 /// A call's place in the mailbox.
@@ -303,6 +305,7 @@ impl Core {
 impl Cache {
     /// A batch that is durable now.
     pub(super) fn keep(&mut self, batch: Batch) {
+        self.kept += 1;
         if batch.clear {
             self.forget();
         }
@@ -311,7 +314,19 @@ impl Cache {
         }
     }
 
-    pub(super) fn insert(&mut self, key: Key, value: Option<Bytes>) {
+    /// What `read` needs to know of the time before the storage is asked.
+    pub(super) fn age(&self) -> u64 {
+        self.kept
+    }
+
+    /// A value that the storage gave, asked at that age.
+    pub(super) fn read(&mut self, age: u64, key: Key, value: Option<Bytes>) {
+        if self.kept == age {
+            self.insert(key, value);
+        }
+    }
+
+    fn insert(&mut self, key: Key, value: Option<Bytes>) {
         let cost = |key: &Key, value: &Option<Bytes>| {
             key.len() + value.as_ref().map_or(0, Bytes::len) + CACHE_ENTRY
         };
@@ -329,7 +344,8 @@ impl Cache {
     }
 
     pub(super) fn forget(&mut self) {
-        *self = Self::default();
+        self.values = HashMap::new();
+        self.bytes = 0;
     }
 }
 

@@ -36,7 +36,9 @@ struct State {
 struct Group {
     batch: Batch,
     effects: Vec<Effects>,
+    /// Bytes that they send, and that they write.
     bytes: usize,
+    written: usize,
 }
 
 /// When what an event did is durable.
@@ -122,6 +124,7 @@ impl Gate {
             true => state.next.get_or_insert_default(),
             false => state.latest(),
         };
+        group.written += batch.bytes();
         group.batch.merge(batch);
         group.bytes += effects.bytes();
         group.effects.push(effects);
@@ -223,12 +226,13 @@ impl Gate {
     /// Does so much wait that the next event should wait too? Of bytes so many may.
     pub(super) fn is_crowded(&self, max_bytes: usize) -> bool {
         let state = self.state();
-        let (mut events, mut bytes) = (0, 0);
+        let (mut events, mut bytes, mut written) = (0, 0, 0);
         for group in [&state.in_flight, &state.next].into_iter().flatten() {
             events += group.effects.len();
             bytes += group.bytes;
+            written += group.written;
         }
-        events >= MAX_EVENTS || bytes >= max_bytes
+        events >= MAX_EVENTS || bytes >= max_bytes || written >= MAX_WRITTEN
     }
 
     /// What a key will hold when all is durable.
@@ -278,5 +282,7 @@ pub(super) fn find(batch: &Batch, key: &Key) -> Found {
 
 /// Events that may wait for commits.
 const MAX_EVENTS: usize = 4096;
+/// Bytes that they may write.
+const MAX_WRITTEN: usize = 64 << 20;
 const IN_FLIGHT: &str = "only the task that commits takes it away";
 const ABANDONED: &str = "the object has ended";

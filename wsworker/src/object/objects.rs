@@ -141,7 +141,10 @@ impl Objects {
     /// Lets every object go that has nothing to do, and then the storage, whoever still
     /// has one of the objects' sockets. Waits for its end.
     pub(crate) async fn close(&self) {
-        self.by_name.values().for_each(|class| class.hibernate());
+        for class in self.by_name.values() {
+            class.hibernate();
+            class.clear();
+        }
         let storage = self.shared.storage.close();
         // It may wait for a disk.
         let _ = spawn_blocking(move || drop(storage)).await;

@@ -180,17 +180,11 @@ impl ObjectStorage {
     /// # Errors
     /// As for [`put`](Self::put).
     pub fn put_bytes(&self, key: impl AsRef<[u8]>, value: impl Into<Bytes>) -> Result<()> {
-        let (key, value) = (self.key(key)?, value.into());
-        let most = self.core.options.max_value;
-        if value.len() > most {
-            let seen = value.len();
-            let message = format!("a value has at most {most} bytes, got {seen}");
-            return Err(at_key(&key, &Error::invalid(message)));
-        }
-        self.write(key, Some(value))
+        let (key, value) = self.pair(key, value.into())?;
+        self.write([(key, Some(value))])
     }
 
-    /// Writes many values.
+    /// Writes many values, or none of them.
     ///
     /// # Errors
     /// As for [`put`](Self::put).
@@ -200,8 +194,11 @@ impl ObjectStorage {
         V: Serialize,
         I: IntoIterator<Item = (K, V)>,
     {
-        let mut pairs = pairs.into_iter();
-        pairs.try_for_each(|(key, value)| self.put(key, &value))
+        let pairs = pairs.into_iter().map(|(key, value)| {
+            let (key, value) = self.pair(key, encode(&value)?)?;
+            Ok((key, Some(value)))
+        });
+        self.write(pairs.collect::<Result<Vec<_>>>()?)
     }
 
     /// Takes a key away, if it is there.
@@ -209,15 +206,16 @@ impl ObjectStorage {
     /// # Errors
     /// The key is too large; or this is outside any event of the object.
     pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<()> {
-        self.write(self.key(key)?, None)
+        self.write([(self.key(key)?, None)])
     }
 
-    /// Takes many keys away.
+    /// Takes many keys away, or none of them.
     ///
     /// # Errors
     /// As for [`delete`](Self::delete).
     pub fn delete_many(&self, keys: impl IntoIterator<Item: AsRef<[u8]>>) -> Result<()> {
-        keys.into_iter().try_for_each(|key| self.delete(key))
+        let keys = keys.into_iter().map(|key| Ok((self.key(key)?, None)));
+        self.write(keys.collect::<Result<Vec<_>>>()?)
     }
 
     /// Takes every key away, and every table that SQL has made. The alarm stays.
@@ -382,6 +380,7 @@ impl ObjectStorage {
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>> {
+        let age = self.core.cache().age();
         let mut values = Vec::with_capacity(keys.len());
         let mut unknown = Vec::new();
         for (at, key) in keys.iter().enumerate() {
@@ -400,7 +399,7 @@ impl ObjectStorage {
         let read = self.core.store.get(wanted).await?;
         let mut cache = self.core.cache();
         for (at, value) in unknown.into_iter().zip(read) {
-            cache.insert(keys[at].clone(), value.clone());
+            cache.read(age, keys[at].clone(), value.clone());
             values[at] = value;
         }
         Ok(values)
@@ -419,9 +418,19 @@ impl ObjectStorage {
         }
     }
 
-    fn write(&self, key: Key, value: Option<Bytes>) -> Result<()> {
+    fn pair(&self, key: impl AsRef<[u8]>, value: Bytes) -> Result<(Key, Bytes)> {
+        let key = self.key(key)?;
+        let (most, seen) = (self.core.options.max_value, value.len());
+        if seen > most {
+            let message = format!("a value has at most {most} bytes, got {seen}");
+            return Err(at_key(&key, &Error::invalid(message)));
+        }
+        Ok((key, value))
+    }
+
+    fn write(&self, writes: impl IntoIterator<Item = (Key, Option<Bytes>)>) -> Result<()> {
         Event::inside(&self.core, |event| {
-            event.batch.writes.insert(key, value);
+            event.batch.writes.extend(writes);
             Ok(())
         })
     }

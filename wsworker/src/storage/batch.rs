@@ -68,6 +68,13 @@ impl Batch {
         !self.clear && self.writes.is_empty() && self.alarm.is_none()
     }
 
+    /// How many bytes its keys and values have.
+    pub(crate) fn bytes(&self) -> usize {
+        let writes = self.writes.iter();
+        let sizes = writes.map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len));
+        sizes.sum()
+    }
+
     /// Adds what is done after it: both become one commit.
     pub fn merge(&mut self, later: Self) {
         if later.clear {
