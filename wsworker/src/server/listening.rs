@@ -226,8 +226,9 @@ impl ServerHandle {
 
     /// Copies the state of all Durable Objects at one moment into a new file, while the
     /// server goes on: every commit that has returned is in it. What is at `path` is
-    /// always complete, and synced. Named `objects.db` in an empty directory, it is what
-    /// [`Server::data`](crate::Server::data) opens.
+    /// always complete, and synced. The databases of objects with `sql` go to a directory
+    /// `objects` beside it, each of one moment. Named `objects.db` in an empty directory, it
+    /// is with these what [`Server::data`](crate::Server::data) opens.
     ///
     /// Dropping the future does not stop it.
     ///
