@@ -12,7 +12,8 @@ struct Site;
 
 impl Worker for Site {
     async fn fetch(&mut self, req: Request, env: &Env) -> Result<Response> {
-        let Some(name) = req.path().strip_prefix("/counter/") else {
+        let name = req.path().strip_prefix("/counter/");
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
             return Response::error("Not found: there is /counter/NAME\n", 404);
         };
         let counter = env.durable_object::<Counter>().get_by_name(name);

@@ -117,10 +117,15 @@ pub(crate) fn log(what: &str, error: &Error) {
 
 /// A failed callback of a connection, as `on_error` has it by default.
 pub(crate) fn log_error(ws: &WebSocket, error: &Error) {
+    log_error_of("a callback", ws, error);
+}
+
+/// As `log_error`, where more is known of whose callback it was.
+pub(crate) fn log_error_of(whose: &str, ws: &WebSocket, error: &Error) {
     let id = ws.id();
     if error.is_protocol() || error.is_io() {
         tracing::debug!(%id, %error, "the connection failed");
     } else {
-        log(&format!("a callback failed on connection {id}"), error);
+        log(&format!("{whose} failed on connection {id}"), error);
     }
 }

@@ -2,10 +2,10 @@
 
 #[cfg(feature = "client")]
 pub use crate::Client;
+#[cfg(feature = "objects")]
+#[cfg_attr(docsrs, doc(cfg(feature = "objects")))]
+pub use crate::{AlarmInfo, DurableObject, ObjectContext, call};
 pub use crate::{
     Body, CloseCode, CloseEvent, Env, Error, Event, Message, ReadBody, Request, Response, Result,
     Router, Server, WebSocket, WebSocketPair, Worker, durable_object, worker,
 };
-#[cfg(feature = "objects")]
-#[cfg_attr(docsrs, doc(cfg(feature = "objects")))]
-pub use crate::{DurableObject, ObjectContext, call};

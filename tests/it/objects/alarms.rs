@@ -112,3 +112,15 @@ async fn an_alarm_whose_commits_fail_waits_before_the_next_try_and_comes_at_last
     assert_eq!(ws.text().await.unwrap(), "alarm 0 false");
     assert_eq!(get(&server, "/a/alarms").await, "1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_at_a_time_comes_by_the_clock_that_the_object_reads() {
+    let server = rooms().await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.patience(Duration::from_secs(100));
+    // The clock of a test is ahead of the system's by now.
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    ws.send("alarm-at 60000").unwrap();
+    ws.quiet_for(Duration::from_secs(59)).await.unwrap();
+    assert_eq!(ws.text().await.unwrap(), "alarm 0 false");
+}

@@ -172,6 +172,9 @@ impl Room {
             ["alarm", millis] => {
                 storage.set_alarm_after(Duration::from_millis(millis.parse()?))?;
             }
+            ["alarm-at", millis] => {
+                storage.set_alarm(self.ctx.now() + Duration::from_millis(millis.parse()?))?;
+            }
             ["no-alarm"] => storage.delete_alarm()?,
             ["put-all-fail", key, value] => {
                 storage.put(key, value)?;

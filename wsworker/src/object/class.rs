@@ -13,6 +13,7 @@ use super::alarm::{self, AlarmInfo};
 use super::cell::Cell;
 use super::context::ObjectContext;
 use super::core::{Core, Owner};
+use super::member::Member;
 use super::objects::Shared;
 use super::stub::Stub;
 use crate::env::Env;
@@ -81,7 +82,8 @@ pub trait DurableObject: Class + Send + 'static {
         }
     }
 
-    /// A socket is closed; it is in no list any more.
+    /// A socket is closed; it is in no list any more, and its tags and attachment can
+    /// still be read. It cannot fail: what goes wrong here is for it to log.
     fn on_close(&mut self, ws: &WebSocket, close: CloseEvent) -> impl Future<Output = ()> + Send {
         let _ = (ws, close);
         async {}
@@ -90,7 +92,7 @@ pub trait DurableObject: Class + Send + 'static {
     /// An event of this socket failed and is undone, the peer broke the protocol, or
     /// the connection failed. By default it is logged. `on_close` follows.
     fn on_error(&mut self, ws: &WebSocket, error: &Error) -> impl Future<Output = ()> + Send {
-        crate::guard::log_error(ws, error);
+        Member::log_error(ws, error);
         async {}
     }
 

@@ -42,6 +42,12 @@ impl ObjectContext {
         ObjectId::from_bytes(self.core.key.id)
     }
 
+    /// The time by which its alarms come: the system's, and in a test with paused time
+    /// that which the test lets pass, so that `set_alarm(ctx.now() + …)` is exact in both.
+    pub fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.core.shared.unix_now())
+    }
+
     /// Its keys and values, and its alarm.
     pub fn storage(&self) -> &ObjectStorage {
         &self.storage

@@ -10,6 +10,7 @@ use super::core::Core;
 use super::event::Event;
 use crate::connection::{Handle, Slow, State};
 use crate::error::{Error, Result};
+use crate::guard::{log_error, log_error_of};
 use crate::protocol::close::{CloseCode, ClosePayload};
 use crate::protocol::message::Message;
 use crate::socket::{Outlet, WebSocket};
@@ -102,6 +103,20 @@ impl Member {
     /// Gives whether it had not.
     pub(super) fn set_failed(&self) -> bool {
         !self.failed.swap(true, Ordering::AcqRel)
+    }
+
+    /// As `on_error` has it by default.
+    pub(super) fn log_error(ws: &WebSocket, error: &Error) {
+        let member = ws
+            .outlet()
+            .and_then(|outlet| outlet.downcast::<Self>().ok());
+        match member {
+            Some(member) => {
+                let whose = format!("a callback of {}", member.core.key);
+                log_error_of(&whose, ws, error);
+            }
+            None => log_error(ws, error),
+        }
     }
 
     pub(super) fn is_gone(&self) -> bool {

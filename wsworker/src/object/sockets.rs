@@ -95,6 +95,15 @@ impl Sockets {
     }
 }
 
+impl IntoIterator for Sockets {
+    type Item = WebSocket;
+    type IntoIter = std::vec::IntoIter<WebSocket>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter().collect::<Vec<_>>().into_iter()
+    }
+}
+
 impl fmt::Debug for Sockets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()

@@ -2,7 +2,7 @@
 //! Does not run them; `object` does.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +53,13 @@ impl Server {
 }
 
 impl Objects {
+    /// Where state will lie, if there is any and it has a place.
+    pub(super) fn place(&self) -> Option<PathBuf> {
+        let kept = !self.classes.is_empty() && self.storage.is_none();
+        let place = kept.then(|| self.data.clone().unwrap_or(DATA.into()))?;
+        Some(path::absolute(&place).unwrap_or(place))
+    }
+
     /// Puts them into the surroundings, if there are any.
     pub(super) fn install(self, env: &Env) -> Result<Option<Arc<object::Objects>>> {
         if self.classes.is_empty() {

@@ -78,12 +78,18 @@ pub(super) fn run_server(entry: Entry, mut settings: Settings) -> Result<()> {
     // Connections are accepted on this thread and served on all.
     let runtime = runtime()?;
     let _settled = settle_here();
+    #[cfg(feature = "objects")]
+    let place = settings.objects.place();
     let listening = runtime.block_on(Listening::bind(entry, settings))?;
     let signals = {
         let _inside = runtime.enter();
         Signals::hear()?
     };
     let threads = Threads::start(count - 1)?;
+    #[cfg(feature = "objects")]
+    if let Some(place) = place {
+        words::say(&words::state(&place));
+    }
     words::say(&words::listening(
         listening.local_addrs(),
         listening.is_secure(),

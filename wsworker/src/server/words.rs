@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+#[cfg(feature = "objects")]
+use std::path::Path;
 use std::time::Duration;
 
 use humantime::format_duration;
@@ -59,6 +61,12 @@ pub(super) fn listening(addresses: &[Address], secure: bool) -> String {
         );
     }
     text
+}
+
+/// Where objects keep their state.
+#[cfg(feature = "objects")]
+pub(super) fn state(place: &Path) -> String {
+    format!("objects keep their state in {}\n", place.display())
 }
 
 /// The drain begins.
