@@ -86,7 +86,9 @@ fn a_directory_in_use_is_told_with_the_process() {
         .unwrap()
         .to_string();
     let (path, pid) = (directory.path().display(), writer.id());
-    let wanted = format!("the data directory {path} is in use by process {pid}");
+    let wanted = format!(
+        "the data directory {path} is in use by process {pid}; each process needs one of its own"
+    );
     writer.kill().unwrap();
     writer.wait().unwrap();
     assert_eq!(error, wanted);
