@@ -99,10 +99,7 @@ impl Told {
 #[test]
 fn no_answered_count_is_lost_or_given_twice_over_kills() {
     // `.ci/run` asks for hundreds.
-    let rounds = std::env::var("CRASH_ROUNDS").map_or(8, |n| n.parse().unwrap());
-    let seed = std::env::var("SEED").map_or_else(|_| rand::random(), |n| n.parse().unwrap());
-    println!("SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let (rounds, mut random) = rounds(8);
     let data = tempfile::tempdir().unwrap();
     let runtime = Runtime::new().unwrap();
     let mut books = Books::default();
@@ -131,16 +128,21 @@ fn no_answered_count_is_lost_or_given_twice_over_kills() {
     assert!(all > rounds, "{all} answered over {rounds} kills");
 }
 
+/// How many rounds are wanted, if not the usual number, and by which seed.
+fn rounds(usual: usize) -> (usize, StdRng) {
+    let rounds = std::env::var("CRASH_ROUNDS").map_or(usual, |n| n.parse().unwrap());
+    let seed = std::env::var("SEED").map_or_else(|_| rand::random(), |n| n.parse().unwrap());
+    println!("SEED={seed}");
+    (rounds, StdRng::seed_from_u64(seed))
+}
+
 /// While its files may not grow, commits fail: each client that loses one by it gets 1011
 /// and nothing else, reads go on, and the next increment works when the files may grow
 /// again. In some rounds it is killed in between.
 #[cfg(target_os = "linux")]
 #[test]
 fn no_answered_count_is_lost_or_given_twice_when_commits_fail() {
-    let rounds = std::env::var("CRASH_ROUNDS").map_or(8, |n| n.parse().unwrap());
-    let seed = std::env::var("SEED").map_or_else(|_| rand::random(), |n| n.parse().unwrap());
-    println!("SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let (rounds, mut random) = rounds(8);
     let data = tempfile::tempdir().unwrap();
     let runtime = Runtime::new().unwrap();
     let mut books = Books::default();

@@ -175,10 +175,7 @@ impl<T: DurableObject> Cell<T> {
         if alarm::of(&self.core).await? != Some(was) {
             return Ok(());
         }
-        let batch = Batch {
-            alarm: Some(change),
-            ..Batch::default()
-        };
+        let batch = Batch::of_alarm(change);
         let entered = Gate::enter(&self.core, batch, Effects::default(), true);
         drop(value);
         match entered {

@@ -106,7 +106,7 @@ impl Store {
             Err(error) => {
                 // Others must not wait for it, nor the log be full of it.
                 let at = now.saturating_add(LOOK_AGAIN);
-                let later = alarm_change(AlarmChange::Set(Alarm { at, ..listed }));
+                let later = Batch::of_alarm(AlarmChange::Set(Alarm { at, ..listed }));
                 self.storage.commit(&self.key, later).await?;
                 return Err(error);
             }
@@ -337,7 +337,7 @@ impl Store {
             Some(at) => AlarmChange::Set(Alarm { at, retries: HINT }),
             None => AlarmChange::Delete,
         };
-        let hint = alarm_change(change);
+        let hint = Batch::of_alarm(change);
         self.storage.commit(&self.key, hint).await?;
         opened.hint = at;
         Ok(())
@@ -374,13 +374,6 @@ async fn undone(database: &dyn ObjectDatabase) -> Result<Option<Alarm>> {
 
 fn at(alarm: Option<Alarm>) -> Option<u64> {
     alarm.map(|alarm| alarm.at)
-}
-
-fn alarm_change(change: AlarmChange) -> Batch {
-    Batch {
-        alarm: Some(change),
-        ..Batch::default()
-    }
 }
 
 /// Milliseconds until the alarm of an object that cannot be opened is looked at again.

@@ -56,8 +56,12 @@ impl Objects {
     /// Where state will lie, if there is any and it has a place.
     pub(super) fn place(&self) -> Option<PathBuf> {
         let kept = !self.classes.is_empty() && self.storage.is_none();
-        let place = kept.then(|| self.data.clone().unwrap_or(DATA.into()))?;
+        let place = kept.then(|| self.directory())?;
         Some(path::absolute(&place).unwrap_or(place))
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.data.clone().unwrap_or(DATA.into())
     }
 
     /// Puts them into the surroundings, if there are any.
@@ -65,9 +69,9 @@ impl Objects {
         if self.classes.is_empty() {
             return Ok(None);
         }
-        let storage = match self.storage {
-            Some(storage) => storage,
-            None => Arc::new(SqliteStorage::open(self.data.unwrap_or(DATA.into()))?),
+        let storage = match &self.storage {
+            Some(storage) => storage.clone(),
+            None => Arc::new(SqliteStorage::open(self.directory())?),
         };
         object::Objects::install(env, &self.classes, storage).map(Some)
     }

@@ -68,6 +68,14 @@ impl Batch {
         !self.clear && self.writes.is_empty() && self.alarm.is_none()
     }
 
+    /// One that changes the alarm and nothing else.
+    pub(crate) fn of_alarm(change: AlarmChange) -> Self {
+        Self {
+            alarm: Some(change),
+            ..Self::default()
+        }
+    }
+
     /// How many bytes its keys and values have.
     pub(crate) fn bytes(&self) -> usize {
         let writes = self.writes.iter();

@@ -67,10 +67,7 @@ fn hint(copy: &Path, objects: &[Copied]) -> rusqlite::Result<()> {
                 ..alarm
             })
         };
-        let batch = Batch {
-            alarm: Some(alarm.map_or(AlarmChange::Delete, hint)),
-            ..Batch::default()
-        };
+        let batch = Batch::of_alarm(alarm.map_or(AlarmChange::Delete, hint));
         apply(&transaction, class, &object.id, &batch)?;
     }
     transaction.commit()

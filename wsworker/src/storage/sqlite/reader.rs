@@ -107,16 +107,7 @@ impl Reader {
         let Some(class) = self.classes.find(&self.connection, &object.class)? else {
             return Ok(Vec::new());
         };
-        let start = match &range.start {
-            Bound::Unbounded => Bytes::new(),
-            Bound::Included(key) => key.clone(),
-            Bound::Excluded(key) => next(key),
-        };
-        let end = match &range.end {
-            Bound::Unbounded => None,
-            Bound::Included(key) => Some(next(key)),
-            Bound::Excluded(key) => Some(key.clone()),
-        };
+        let (start, end) = bounds(range);
         let mut list = self
             .connection
             .prepare_cached(match (&end, range.reverse) {
@@ -162,8 +153,23 @@ impl Reader {
     }
 }
 
+/// The first key of a range, and the first behind it, from below.
+pub(super) fn bounds(range: &Range) -> (Key, Option<Key>) {
+    let start = match &range.start {
+        Bound::Unbounded => Key::new(),
+        Bound::Included(key) => key.clone(),
+        Bound::Excluded(key) => next(key),
+    };
+    let end = match &range.end {
+        Bound::Unbounded => None,
+        Bound::Included(key) => Some(next(key)),
+        Bound::Excluded(key) => Some(key.clone()),
+    };
+    (start, end)
+}
+
 /// The key that comes next, of all that there could be.
-pub(super) fn next(key: &Key) -> Key {
+fn next(key: &Key) -> Key {
     let mut next = Vec::with_capacity(key.len() + 1);
     next.extend_from_slice(key);
     next.push(0);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use rusqlite::Connection;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
@@ -80,7 +79,7 @@ impl Worker {
             while let Some(commit) = next {
                 // Whoever dropped the call does not want it any more.
                 if !commit.answer.is_closed() {
-                    size += commit.size();
+                    size += commit.batch.bytes();
                     group.push(commit);
                 }
                 let room = group.len() < GROUP && size < GROUP_BYTES;
@@ -160,12 +159,6 @@ impl Worker {
 }
 
 impl Commit {
-    fn size(&self) -> usize {
-        let writes = self.batch.writes.iter();
-        let sizes = writes.map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len));
-        sizes.sum()
-    }
-
     fn answer(self, result: Result<()>) {
         // The call may have been dropped meanwhile.
         let _ = self.answer.send(result);

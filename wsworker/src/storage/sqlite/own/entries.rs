@@ -1,12 +1,10 @@
 //! An object's keys, values and alarm in its own tables.
 //! Does not begin or end a transaction.
 
-use std::ops::Bound;
-
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
-use super::super::reader::{alarm as read_alarm, at_most, bytes, next};
+use super::super::reader::{alarm as read_alarm, at_most, bounds, bytes};
 use crate::storage::{Alarm, AlarmChange, Batch, Key, Range};
 
 const GET: &str = "SELECT value FROM _ws_entries WHERE key = ?1";
@@ -60,16 +58,7 @@ pub(super) fn get(connection: &Connection, keys: &[Key]) -> Result<Vec<Option<By
 }
 
 pub(super) fn list(connection: &Connection, range: &Range) -> Result<Vec<(Key, Bytes)>> {
-    let start = match &range.start {
-        Bound::Unbounded => Bytes::new(),
-        Bound::Included(key) => key.clone(),
-        Bound::Excluded(key) => next(key),
-    };
-    let end = match &range.end {
-        Bound::Unbounded => None,
-        Bound::Included(key) => Some(next(key)),
-        Bound::Excluded(key) => Some(key.clone()),
-    };
+    let (start, end) = bounds(range);
     let sql = if range.reverse { LIST_REVERSE } else { LIST };
     let mut list = connection.prepare_cached(sql)?;
     let entry = |row: &Row<'_>| Ok((bytes(row, 0)?, bytes(row, 1)?));
