@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
+use super::commits;
 use super::core::Core;
 use super::effects::Effects;
 use crate::error::{Error, Result};
@@ -34,7 +35,7 @@ struct State {
 /// What becomes durable together.
 #[derive(Default)]
 struct Group {
-    batch: Batch,
+    batch: Arc<Batch>,
     effects: Vec<Effects>,
     /// Bytes that they send, and that they write.
     bytes: usize,
@@ -125,34 +126,37 @@ impl Gate {
             false => state.latest(),
         };
         group.written += batch.bytes();
-        group.batch.merge(batch);
+        if !batch.is_empty() {
+            // Nobody else has it before it is in flight.
+            Arc::make_mut(&mut group.batch).merge(batch);
+        }
         group.bytes += effects.bytes();
         group.effects.push(effects);
         if idle {
             // Marked at once, so that nobody else starts one.
             state.in_flight = state.next.take();
             drop(state);
-            tokio::spawn(Self::commit(core.clone()));
+            commits::begin(core);
         }
         Ok(settled)
     }
 
-    /// Commits what is in flight, then what came meanwhile, until nothing is left.
-    async fn commit(core: Arc<Core>) {
-        let _busy = core.shared.busy();
-        loop {
-            let batch = core.gate.batch_in_flight();
-            let alarm = batch.alarm.is_some();
-            let committed = core.store.commit(batch).await;
-            if alarm {
-                core.shared.alarms.notify_one();
-            }
-            if let Err(error) = committed {
+    /// What was in flight is committed, or is not. Gives whether there is more to commit.
+    pub(super) fn ended(core: &Arc<Core>, result: Result<()>) -> bool {
+        // Also of one that failed: it may be stored all the same.
+        if core.gate.in_flight().alarm.is_some() {
+            core.shared.alarms.notify_one();
+        }
+        match result {
+            Ok(()) => Self::committed(core),
+            Err(error) => {
                 core.gate.fail(&error);
-                return core.recover().await;
-            }
-            if !Self::committed(&core) {
-                return;
+                let (core, busy) = (core.clone(), core.shared.busy());
+                tokio::spawn(async move {
+                    core.recover().await;
+                    drop(busy);
+                });
+                false
             }
         }
     }
@@ -161,7 +165,7 @@ impl Gate {
     fn committed(core: &Arc<Core>) -> bool {
         let mut state = core.gate.state();
         let group = state.in_flight.take().expect(IN_FLIGHT);
-        core.cache().keep(group.batch);
+        core.cache().keep(Arc::unwrap_or_clone(group.batch));
         state.in_flight = state.next.take();
         let more = state.in_flight.is_some();
         // Under the lock: an event that writes nothing must not overtake these.
@@ -184,7 +188,8 @@ impl Gate {
         self.settled.notify_waiters();
     }
 
-    fn batch_in_flight(&self) -> Batch {
+    /// What is to be committed.
+    pub(super) fn in_flight(&self) -> Arc<Batch> {
         let state = self.state();
         state.in_flight.as_ref().expect(IN_FLIGHT).batch.clone()
     }
@@ -250,7 +255,7 @@ impl Gate {
         let state = self.state();
         let mut pending = Batch::default();
         for group in [&state.in_flight, &state.next].into_iter().flatten() {
-            pending.merge(group.batch.clone());
+            pending.merge((*group.batch).clone());
         }
         pending
     }
@@ -284,5 +289,5 @@ pub(super) fn find(batch: &Batch, key: &Key) -> Found {
 const MAX_EVENTS: usize = 4096;
 /// Bytes that they may write.
 const MAX_WRITTEN: usize = 64 << 20;
-const IN_FLIGHT: &str = "only the task that commits takes it away";
+const IN_FLIGHT: &str = "only who commits takes it away";
 const ABANDONED: &str = "the object has ended";

@@ -47,7 +47,7 @@ pub(super) struct Shared {
 }
 
 /// A commit under way.
-pub(super) struct Busy<'a>(&'a Shared);
+pub(super) struct Busy(Arc<Shared>);
 
 impl Objects {
     /// Puts objects of these classes into `env`, if there are any.
@@ -173,9 +173,9 @@ impl Shared {
         alarm::millis(SystemTime::now()).max(self.began + self.now())
     }
 
-    pub(super) fn busy(&self) -> Busy<'_> {
+    pub(super) fn busy(self: &Arc<Self>) -> Busy {
         self.busy.fetch_add(1, Ordering::AcqRel);
-        Busy(self)
+        Busy(self.clone())
     }
 
     /// The object may be idle after that time.
@@ -237,7 +237,7 @@ impl Shared {
     }
 }
 
-impl Drop for Busy<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
         if self.0.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.calm.notify_waiters();

@@ -182,11 +182,10 @@ impl Store {
 
     // The end of an event.
 
-    /// Makes a batch durable, with what the event's SQL has done.
+    /// Makes a batch durable, with what the event's SQL has done. The batches of objects
+    /// without SQL go to the shared storage together.
     pub(super) async fn commit(&self, batch: Batch) -> Result<()> {
-        let Some(own) = &self.own else {
-            return self.shared().await?.commit(&self.key, batch).await;
-        };
+        let own = self.own()?;
         let mut guard = self.open(own).await?;
         let opened = guard.get();
         let after = match batch.alarm {
@@ -275,6 +274,13 @@ impl Store {
 
     /// The shared storage, for a class without SQL.
     async fn shared(&self) -> Result<&dyn Storage> {
+        self.check_shared().await?;
+        Ok(&*self.storage)
+    }
+
+    /// # Errors
+    /// The object's state is not in the shared storage: its class had SQL once.
+    pub(super) async fn check_shared(&self) -> Result<()> {
         if !self.checked.load(Ordering::Acquire) {
             if self.storage.has_database(&self.key).await? {
                 let message = format!(
@@ -286,7 +292,7 @@ impl Store {
             }
             self.checked.store(true, Ordering::Release);
         }
-        Ok(&*self.storage)
+        Ok(())
     }
 
     /// The object's own database, opened if need be.

@@ -49,6 +49,15 @@ pub struct Batch {
     pub alarm: Option<AlarmChange>,
 }
 
+/// A batch, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Whose state it changes.
+    pub object: ObjectKey,
+    /// How. Shared with the object, which reads what is on its way.
+    pub batch: Arc<Batch>,
+}
+
 /// A part of an object's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
@@ -85,6 +94,10 @@ impl Batch {
 
     /// Adds what is done after it: both become one commit.
     pub fn merge(&mut self, later: Self) {
+        if self.is_empty() {
+            *self = later;
+            return;
+        }
         if later.clear {
             self.clear = true;
             self.writes.clear();

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Alarm, Batch, Key, ObjectDatabase, ObjectKey, Range, Storage};
+use super::{Alarm, Batch, Commit, Key, ObjectDatabase, ObjectKey, Range, Storage};
 use crate::error::{Error, Result};
 
 /// Another storage, until it is closed.
@@ -55,6 +55,16 @@ impl Storage for Closable {
 
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {
         self.open()?.commit(object, batch).await
+    }
+
+    async fn commit_all(&self, commits: Vec<Commit>) -> Vec<Result<()>> {
+        match self.open() {
+            Ok(storage) => storage.commit_all(commits).await,
+            Err(_) => {
+                let closed = |_| self.open().map(drop);
+                commits.iter().map(closed).collect()
+            }
+        }
     }
 
     async fn backup_to(&self, path: &Path) -> Result<()> {

@@ -22,8 +22,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::join_all;
 
-pub use self::batch::{Alarm, AlarmChange, Batch, Key, ObjectKey, Range};
+pub use self::batch::{Alarm, AlarmChange, Batch, Commit, Key, ObjectKey, Range};
 pub(crate) use self::closable::Closable;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -70,6 +71,17 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Stores a batch.
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()>;
+
+    /// Stores batches of several objects, and gives what became of each, in their order.
+    /// As `commit` of each, all called in this order; the answer comes when the last has
+    /// ended. A storage that can make one of many writes does it here.
+    async fn commit_all(&self, commits: Vec<Commit>) -> Vec<Result<()>> {
+        let begun = commits.iter().map(|Commit { object, batch }| {
+            let batch = (**batch).clone();
+            self.commit(object, batch)
+        });
+        join_all(begun).await
+    }
 
     /// Has it SQL? By default not; one that has implements the next two as well.
     fn has_sql(&self) -> bool {
@@ -123,6 +135,10 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {
         (**self).commit(object, batch).await
+    }
+
+    async fn commit_all(&self, commits: Vec<Commit>) -> Vec<Result<()>> {
+        (**self).commit_all(commits).await
     }
 
     fn has_sql(&self) -> bool {

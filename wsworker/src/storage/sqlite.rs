@@ -30,7 +30,7 @@ use self::log::Limits;
 use self::own::Owns;
 use self::reader::Readers;
 use self::writer::Writer;
-use super::{Alarm, Batch, Key, ObjectDatabase, ObjectKey, Range, Storage};
+use super::{Alarm, Batch, Commit, Key, ObjectDatabase, ObjectKey, Range, Storage};
 use crate::error::Result;
 
 /// Keeps everything in `objects.db` in a directory, but for objects with SQL: each of
@@ -162,7 +162,13 @@ impl Storage for SqliteStorage {
     }
 
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {
-        self.writer.commit(object.clone(), batch).await
+        let (object, batch) = (object.clone(), Arc::new(batch));
+        let committed = self.commit_all(vec![Commit { object, batch }]).await;
+        committed.into_iter().next().expect("one was asked for")
+    }
+
+    async fn commit_all(&self, commits: Vec<Commit>) -> Vec<Result<()>> {
+        self.writer.commit(commits).await
     }
 
     fn has_sql(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Commits: what waits goes into one transaction, and so into one sync of the disk.
 
+use std::iter::repeat_with;
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -9,9 +10,9 @@ use tokio::sync::oneshot;
 use super::apply::{Classes, apply};
 use super::database::{Place, touch};
 use super::log::{Limits, Log};
-use super::threads::Threads;
+use super::threads::{Threads, ended};
 use crate::error::Result;
-use crate::storage::{Batch, ObjectKey};
+use crate::storage::Commit;
 
 /// At most so many batches become one transaction.
 pub(super) const GROUP: usize = 1024;
@@ -20,12 +21,12 @@ pub(super) const GROUP: usize = 1024;
 pub(super) const GROUP_BYTES: usize = 8 << 20;
 
 /// The thread that commits.
-pub(super) struct Writer(Threads<Commit>);
+pub(super) struct Writer(Threads<Job>);
 
-struct Commit {
-    object: ObjectKey,
-    batch: Batch,
-    answer: oneshot::Sender<Result<()>>,
+/// What one caller wants to be stored: each for itself.
+struct Job {
+    commits: Vec<Commit>,
+    answer: oneshot::Sender<Vec<Result<()>>>,
 }
 
 /// Why nothing of a group was stored.
@@ -50,16 +51,13 @@ impl Writer {
         Threads::one("commit", move |queue| worker.work(queue)).map(Self)
     }
 
-    pub(super) async fn commit(&self, object: ObjectKey, batch: Batch) -> Result<()> {
-        if batch.is_empty() {
-            return Ok(());
+    pub(super) async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<()>> {
+        let count = commits.len();
+        if commits.iter().all(|commit| commit.batch.is_empty()) {
+            return repeat_with(|| Ok(())).take(count).collect();
         }
-        let commit = |answer| Commit {
-            object,
-            batch,
-            answer,
-        };
-        self.0.ask(commit).await?
+        let answered = self.0.ask(|answer| Job { commits, answer }).await;
+        answered.unwrap_or_else(|_| repeat_with(|| Err(ended())).take(count).collect())
     }
 }
 
@@ -72,47 +70,57 @@ struct Worker {
 }
 
 impl Worker {
-    fn work(&mut self, mut queue: UnboundedReceiver<Commit>) {
+    fn work(&mut self, mut queue: UnboundedReceiver<Job>) {
         while let Some(first) = queue.blocking_recv() {
-            let (mut group, mut size) = (Vec::new(), 0);
+            let (mut group, mut answers, mut size) = (Vec::new(), Vec::new(), 0);
             let mut next = Some(first);
-            while let Some(commit) = next {
+            while let Some(Job { commits, answer }) = next {
                 // Whoever dropped the call does not want it any more.
-                if !commit.answer.is_closed() {
-                    size += commit.batch.bytes();
-                    group.push(commit);
+                if !answer.is_closed() {
+                    size += commits.iter().map(|commit| commit.batch.bytes()).sum::<usize>();
+                    answers.push((commits.len(), answer));
+                    group.extend(commits);
                 }
                 let room = group.len() < GROUP && size < GROUP_BYTES;
                 next = room.then(|| queue.try_recv().ok()).flatten();
             }
-            self.settle(group);
+            let mut results = self.settle(&group);
+            // Before anyone hears of it: then the batches are the objects' alone again.
+            drop(group);
+            for (count, answer) in answers {
+                let later = results.split_off(count);
+                // The call may have been dropped meanwhile.
+                let _ = answer.send(std::mem::replace(&mut results, later));
+            }
             self.log.committed(&self.connection);
         }
     }
 
-    /// Commits what can be, and answers everyone.
-    fn settle(&mut self, group: Vec<Commit>) {
-        let mut groups = vec![group];
-        while let Some(mut group) = groups.pop() {
-            let Err(failure) = self.transaction(&group) else {
-                group.into_iter().for_each(|commit| commit.answer(Ok(())));
+    /// Commits what can be; gives what became of each.
+    fn settle(&mut self, group: &[Commit]) -> Vec<Result<()>> {
+        let mut results: Vec<_> = group.iter().map(|_| Ok(())).collect();
+        let mut ranges = vec![0..group.len()];
+        while let Some(range) = ranges.pop() {
+            let Err(failure) = self.transaction(&group[range.clone()]) else {
                 continue;
             };
-            let error = Arc::new(failure.error);
-            let failed = |commit: Commit| {
-                commit.answer(Err(self.place.failed("commit to", Arc::clone(&error))));
-            };
-            match failure.at {
+            let failed = match failure.at {
                 // The others are tried again, without it. No savepoints: a full disk
                 // makes SQLite undo the whole transaction all the same.
                 Some(at) => {
-                    groups.push(group.split_off(at + 1));
-                    group.pop().into_iter().for_each(failed);
-                    groups.push(group);
+                    let at = range.start + at;
+                    ranges.push(at + 1..range.end);
+                    ranges.push(range.start..at);
+                    at..at + 1
                 }
-                None => group.into_iter().for_each(failed),
+                None => range,
+            };
+            let error = Arc::new(failure.error);
+            for result in &mut results[failed] {
+                *result = Err(self.place.failed("commit to", Arc::clone(&error)));
             }
         }
+        results
     }
 
     /// Stores all of the group, or nothing.
@@ -155,12 +163,5 @@ impl Worker {
 
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
         self.connection.prepare_cached(sql)?.execute([]).map(drop)
-    }
-}
-
-impl Commit {
-    fn answer(self, result: Result<()>) {
-        // The call may have been dropped meanwhile.
-        let _ = self.answer.send(result);
     }
 }
