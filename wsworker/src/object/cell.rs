@@ -1,13 +1,12 @@
 //! One object of a known type: its turn, its value, and how an event is run on it.
 //! Does not say what the events are; `jobs` does.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use pin_project_lite::pin_project;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Sleep, sleep};
 
@@ -17,14 +16,13 @@ use super::class::ClassOf;
 use super::consumer::ObjectSocket;
 use super::context::ObjectContext;
 use super::core::{Core, Owner};
-use super::effects::Effects;
-use super::event::{Event, Running};
-use super::gate::{Gate, Settled, Written};
+use super::event::{Done, Event, Running};
+use super::gate::{Gate, Settled};
 use super::jobs::{Job, OnAlarm, OnError};
 use super::member::Member;
 use crate::connection::Limits;
 use crate::error::{Error, Result};
-use crate::guard::{Kept, guarded, guarded_drop};
+use crate::guard::{Caught, Kept, guarded};
 use crate::protocol::close::{CloseCode, ClosePayload};
 use crate::socket::WebSocketEnd;
 use crate::storage::{Alarm, AlarmChange, Batch};
@@ -41,7 +39,7 @@ pub(super) struct Cell<T> {
 struct Value<T>(Option<Kept<T>>);
 
 /// What an event gave, and when it is durable.
-pub(super) type Done<R> = (R, Settled);
+pub(super) type Ended<R> = (R, Settled);
 
 impl<T: DurableObject> Cell<T> {
     pub(super) fn new(core: Core, class: Arc<ClassOf<T>>) -> Arc<Self> {
@@ -56,8 +54,8 @@ impl<T: DurableObject> Cell<T> {
     }
 
     /// Runs an event when it is its turn. `source`: the socket that it comes from;
-    /// `asked`: somebody waits for it to be durable. What an event that gathers has sent
-    /// waits for whoever ran it to say that no more follow.
+    /// `asked`: somebody waits for it to be durable. Whoever ran an event that gathers says
+    /// when no more follow: then it sends, and [touches](Self::touch).
     ///
     /// # Errors
     /// It failed, and is undone.
@@ -66,7 +64,7 @@ impl<T: DurableObject> Cell<T> {
         source: Option<&Arc<Member>>,
         asked: bool,
         job: J,
-    ) -> Result<Done<J::Output>> {
+    ) -> Result<Ended<J::Output>> {
         let value = self.turn().await;
         self.event_in(value, source, asked, job).await
     }
@@ -89,7 +87,7 @@ impl<T: DurableObject> Cell<T> {
         source: Option<&Arc<Member>>,
         asked: bool,
         job: J,
-    ) -> Result<Done<J::Output>> {
+    ) -> Result<Ended<J::Output>> {
         // All that waits leaves at once, and is to find room in every socket that
         // reads what it gets.
         let room = source.map_or(Limits::default().max_buffered, |m| m.max_buffered()) / 2;
@@ -102,40 +100,37 @@ impl<T: DurableObject> Cell<T> {
             return Err(Error::undone("an event of its socket before it was"));
         }
         let time = self.class.options.event_timeout;
-        self.core.store.begin(time).await;
-        let mut event = Event::of(&self.core, source);
-        job.prepare(&mut event.batch);
-        let code = guarded(|| self.run(&mut value, job));
-        let running = Running::new(event, Timed::new(code, time));
-        let (ran, event) = running.await;
-        self.touch();
-        let Event {
-            batch,
-            effects,
-            aborted,
-            ..
-        } = *event;
-        let sql = self.core.store.is_open();
-        let written = Written { batch, sql };
-        let failure = match (ran.flatten().flatten(), aborted) {
-            (Ok(output), None) => match Gate::enter(&self.core, written, effects, asked) {
-                Ok(settled) => {
-                    if !J::GATHERS {
-                        self.core.outgoing.send();
-                    }
-                    return Ok((output, settled));
-                }
-                Err(effects) => {
-                    let failed = || Error::undone("a commit that it builds on failed");
-                    effects.undo(&self.core, failed);
-                    failed()
-                }
-            },
-            (Err(error), _) | (Ok(_), Some(error)) => {
-                effects.undo(&self.core, || Error::undone("its event failed"));
-                error
-            }
+        if self.core.store.has_sql() {
+            self.core.store.begin(time).await;
+        }
+        let mut event = Event::of(&self.core);
+        job.prepare(&mut event.done.batch);
+        let (ran, mut event) = {
+            let code = pin!(guarded(|| self.run(&mut value, job)));
+            Running::new(event, Timed::new(code, time)).await
         };
+        let done = &mut *event.done;
+        done.sql = self.core.store.is_open();
+        let entered = match (ran.flatten().flatten(), done.aborted.take()) {
+            (Ok(output), None) => {
+                Gate::enter(&self.core, done, source, asked).map(|settled| (output, settled))
+            }
+            (Err(error), _) | (Ok(_), Some(error)) => Err(error),
+        };
+        let failure = match entered {
+            Ok(ended) => {
+                event.spare();
+                if !J::GATHERS {
+                    self.core.outgoing.send();
+                    self.touch();
+                }
+                return Ok(ended);
+            }
+            Err(error) => error,
+        };
+        done.effects
+            .undo(&self.core, || Error::undone("its event failed"));
+        self.touch();
         // What came before is settled first, so that the next value sees it.
         self.core.gate.settle().await;
         self.undo_failed(&mut value, source);
@@ -158,7 +153,10 @@ impl<T: DurableObject> Cell<T> {
 
     /// The turn, with a value that has seen nothing that was undone.
     async fn turn(&self) -> MutexGuard<'_, Value<T>> {
-        let mut value = self.turn.lock().await;
+        let mut value = match self.turn.try_lock() {
+            Ok(value) => value,
+            Err(_) => self.turn.lock().await,
+        };
         if self.core.store.has_sql() {
             self.core.gate.settle().await;
         }
@@ -175,13 +173,13 @@ impl<T: DurableObject> Cell<T> {
         if alarm::of(&self.core).await? != Some(was) {
             return Ok(());
         }
-        let batch = Batch::of_alarm(change);
-        let entered = Gate::enter(&self.core, batch, Effects::default(), true);
+        let mut done = Done {
+            batch: Batch::of_alarm(change),
+            ..Done::default()
+        };
+        let entered = Gate::enter(&self.core, &mut done, None, true);
         drop(value);
-        match entered {
-            Ok(settled) => settled.wait().await,
-            Err(_) => Err(Error::undone("a commit that it builds on failed")),
-        }
+        entered?.wait().await
     }
 
     /// Undoes what built on a commit that failed, and tells its sockets: but not the one
@@ -194,7 +192,7 @@ impl<T: DurableObject> Cell<T> {
         self.core.cache().forget();
         let (events, why) = self.core.gate.take_failed();
         let mut failed: Vec<Arc<Member>> = Vec::new();
-        for effects in events {
+        for mut effects in events {
             let member = effects.undo(&self.core, || Error::commit(&why));
             let untold = |m: &Arc<Member>| !told.is_some_and(|told| Arc::ptr_eq(told, m));
             failed.extend(member.filter(untold));
@@ -226,7 +224,8 @@ impl<T: DurableObject> Cell<T> {
     pub(super) fn touch(&self) {
         let shared = &self.core.shared;
         self.core.used.store(shared.now(), Ordering::Relaxed);
-        if !self.core.listed.swap(true, Ordering::AcqRel) {
+        let listed = &self.core.listed;
+        if !listed.load(Ordering::Acquire) && !listed.swap(true, Ordering::AcqRel) {
             shared.look_later(&self.core, self.class.options.hibernate_after);
         }
     }
@@ -270,43 +269,42 @@ impl<T: DurableObject> Owner for Cell<T> {
     }
 }
 
-pin_project! {
-    /// Code with a deadline. The timer is made only for code that waits.
-    struct Timed<F> {
-        // None when it was too late.
-        #[pin]
-        code: Option<F>,
-        time: Duration,
-        timer: Option<Pin<Box<Sleep>>>,
-    }
+/// Code with a deadline. The timer is made only for code that waits.
+struct Timed<'a, C, F> {
+    /// Where it stands: to move it for each event would take its time.
+    code: Pin<&'a mut Caught<C, F>>,
+    time: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<F> Timed<F> {
-    fn new(code: F, time: Duration) -> Self {
+impl<'a, C, F> Timed<'a, C, F> {
+    fn new(code: Pin<&'a mut Caught<C, F>>, time: Duration) -> Self {
         Self {
-            code: Some(code),
+            code,
             time,
             timer: None,
         }
     }
 }
 
-impl<F: Future> Future for Timed<F> {
-    type Output = Result<F::Output>;
+impl<C, F> Future for Timed<'_, C, F>
+where
+    C: FnOnce() -> F,
+    F: Future,
+{
+    type Output = Result<Result<F::Output>>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let code = this.code.as_mut().as_pin_mut();
-        let code = code.expect("not polled after its end");
-        if let Poll::Ready(output) = code.poll(cx) {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Poll::Ready(output) = this.code.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        let time = *this.time;
+        let time = this.time;
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(time)));
         ready!(timer.as_mut().poll(cx));
         // Here, where it is the event's still: what it does as it is dropped is undone too.
-        guarded_drop(|| this.code.set(None));
+        this.code.as_mut().end();
         Poll::Ready(Err(Error::too_slow(time)))
     }
 }

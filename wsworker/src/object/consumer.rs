@@ -7,13 +7,11 @@ use std::sync::Arc;
 
 use super::DurableObject;
 use super::cell::Cell;
-use super::core::Core;
-use super::jobs::{Job, OnClose, OnError, OnMessage, OnOpen};
+use super::jobs::{Incoming, Job, OnClose, OnError, OnMessage, OnOpen};
 use super::member::Member;
 use crate::connection::{Consumer, Event, Handle, Inbox, Opener, Turned};
 use crate::error::Result;
 use crate::http::{Body, Head, Request};
-use crate::protocol::message::Message;
 
 /// The consumer of an object's socket.
 pub(super) struct ObjectSocket<T: DurableObject> {
@@ -39,13 +37,13 @@ impl<T: DurableObject> ObjectSocket<T> {
         self
     }
 
-    async fn message(&self, message: Message) -> Result<()> {
-        if let Some(pair) = self.member.core.auto_response(&message) {
+    async fn message(&self, incoming: &mut Incoming) -> Result<()> {
+        let message = incoming.message.as_ref();
+        if let Some(pair) = message.and_then(|message| self.member.core.auto_response(message)) {
             self.member.auto_respond(&pair.1);
             return Ok(());
         }
-        let ws = self.member.websocket();
-        self.own(OnMessage(&ws, message)).await
+        self.own(OnMessage(incoming)).await
     }
 
     /// One that nobody wants to hear of any more is no failure of its own.
@@ -90,12 +88,17 @@ impl<T: DurableObject> Consumer for ObjectSocket<T> {
 
     async fn messages(self, mut inbox: Inbox) -> Turned<Self> {
         let result = {
-            let gathering = Gathering(&self.cell.core);
+            let gathering = Gathering(&self.cell);
+            let mut incoming = Incoming {
+                ws: self.member.websocket(),
+                message: None,
+            };
             loop {
-                let Some(message) = inbox.next().await else {
+                incoming.message = inbox.next().await;
+                if incoming.message.is_none() {
                     break Ok(());
-                };
-                if let Err(error) = gathering.run(self.message(message)).await {
+                }
+                if let Err(error) = gathering.run(self.message(&mut incoming)).await {
                     break Err(error);
                 }
             }
@@ -110,16 +113,16 @@ impl<T: DurableObject> Consumer for ObjectSocket<T> {
 }
 
 /// While it lives, events of this object that follow each other send together.
-struct Gathering<'a>(&'a Core);
+struct Gathering<'a, T: DurableObject>(&'a Cell<T>);
 
-impl Gathering<'_> {
+impl<T: DurableObject> Gathering<'_, T> {
     /// Runs one of them. What was sent before does not wait for one that waits.
     async fn run<R>(&self, event: impl Future<Output = R>) -> R {
         let mut event = pin!(event);
         let polled = poll_fn(|cx| {
             let polled = event.as_mut().poll(cx);
             if polled.is_pending() {
-                self.0.outgoing.send();
+                self.0.core.outgoing.send();
             }
             polled
         });
@@ -127,9 +130,10 @@ impl Gathering<'_> {
     }
 }
 
-impl Drop for Gathering<'_> {
+impl<T: DurableObject> Drop for Gathering<'_, T> {
     fn drop(&mut self) {
-        self.0.outgoing.send();
+        self.0.core.outgoing.send();
+        self.0.touch();
     }
 }
 

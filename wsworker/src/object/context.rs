@@ -202,14 +202,14 @@ impl ObjectContext {
     /// It is called outside any event.
     pub fn abort(&self, reason: &str) -> Result<()> {
         Event::inside(&self.core, |event| {
-            event.aborted = Some(Error::new(format!("aborted: {reason}")));
+            event.done.aborted = Some(Error::new(format!("aborted: {reason}")));
             Ok(())
         })
     }
 
     fn after(&self, work: super::effects::Work, counts: bool) -> Result<()> {
         Event::inside(&self.core, |event| {
-            event.effects.after(After { work, counts });
+            event.done.effects.after(After { work, counts });
             Ok(())
         })
     }
@@ -243,7 +243,7 @@ impl ObjectContext {
     ) -> Result<()> {
         Event::inside(&self.core, |event| {
             let before = change(&member);
-            event.effects.changed(member, before);
+            event.done.effects.changed(member, before);
             Ok(())
         })
     }

@@ -13,7 +13,7 @@ use http::StatusCode;
 
 use super::class::ObjectOptions;
 use super::effects::{After, Effects};
-use super::event::Event;
+use super::event::{Done, Event};
 use super::gate::{self, Found, Gate};
 use super::member::{Change, Member, Selection};
 use super::objects::Shared;
@@ -150,7 +150,7 @@ impl Core {
     /// What is known of a key without asking the storage.
     pub(super) fn find(&self, key: &Key) -> Found {
         let written = Event::current(self, |event| {
-            event.map_or(Found::Unknown, |event| gate::find(&event.batch, key))
+            event.map_or(Found::Unknown, |event| gate::find(&event.done.batch, key))
         });
         written
             .or_else(|| self.gate.find(key))
@@ -163,7 +163,7 @@ impl Core {
     /// All that is written and not durable.
     pub(super) fn unsettled(&self) -> Batch {
         let mut pending = self.gate.pending();
-        let own = Event::current(self, |event| event.map(|event| event.batch.clone()));
+        let own = Event::current(self, |event| event.map(|event| event.done.batch.clone()));
         pending.merge(own.unwrap_or_default());
         pending
     }
@@ -201,7 +201,7 @@ impl Core {
         }
         let member = Member::new(self, tags);
         Event::inside(self, |event| {
-            event.effects.changed(member.clone(), Change::Accepted);
+            event.done.effects.changed(member.clone(), Change::Accepted);
             Ok(())
         })?;
         owner.accept(end, &member);
@@ -268,11 +268,11 @@ impl Core {
         self: &Arc<Self>,
         send: impl FnOnce(&mut Effects) -> Result<()>,
     ) -> Result<()> {
-        let mut effects = Effects::default();
-        send(&mut effects)?;
-        match Gate::enter(self, Batch::default(), effects, false) {
+        let mut done = Done::default();
+        send(&mut done.effects)?;
+        match Gate::enter(self, &mut done, None, false) {
             Ok(_) => self.outgoing.send(),
-            Err(effects) => drop(effects.undo(self, || Error::undone("a commit failed"))),
+            Err(_) => drop(done.effects.undo(self, || Error::undone("a commit failed"))),
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ pub(super) struct Effects {
     after: Vec<After>,
     /// Bytes in `sent`.
     bytes: usize,
-    /// The socket whose message or opening it was.
+    /// The socket whose message or opening it was, if this waits for a commit.
     pub(super) source: Option<Arc<Member>>,
     /// Whoever waits for the end of it.
     pub(super) done: Option<oneshot::Sender<Result<()>>>,
@@ -42,16 +42,19 @@ pub(super) struct After {
 }
 
 impl Effects {
-    pub(super) fn of(source: Option<&Arc<Member>>) -> Self {
-        let source = source.cloned();
-        Self {
-            source,
-            ..Self::default()
-        }
-    }
-
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Is its memory worth to be kept for another event?
+    pub(super) fn is_small(&self) -> bool {
+        const MOST: usize = 64;
+        let lists = [
+            self.sent.capacity(),
+            self.changes.capacity(),
+            self.after.capacity(),
+        ];
+        lists.into_iter().all(|capacity| capacity <= MOST)
     }
 
     pub(super) fn send(&mut self, to: Arc<Member>, message: Message) -> Result<()> {
@@ -95,34 +98,39 @@ impl Effects {
 
     /// Everything is committed that it builds on. What it sent leaves with the next
     /// [`Outgoing::send`](super::outgoing::Outgoing::send), at the latest.
-    pub(super) fn release(self, core: &Arc<Core>) {
+    ///
+    /// Nothing is left in it.
+    pub(super) fn release(&mut self, core: &Arc<Core>) {
         if !self.sent.is_empty() {
-            core.outgoing.push(self.sent);
+            core.outgoing.push(&mut self.sent);
+            self.bytes = 0;
         }
-        for after in self.after {
+        self.changes.clear();
+        for after in self.after.drain(..) {
             core.start(after);
         }
-        if let Some(done) = self.done {
+        if let Some(done) = self.done.take() {
             // Whoever asked may have gone.
             let _ = done.send(Ok(()));
         }
     }
 
     /// It never happened. Gives the socket that it came from.
-    pub(super) fn undo(self, core: &Core, why: impl Fn() -> Error) -> Option<Arc<Member>> {
-        for sent in self.sent {
+    pub(super) fn undo(&mut self, core: &Core, why: impl Fn() -> Error) -> Option<Arc<Member>> {
+        let undone = std::mem::take(self);
+        for sent in undone.sent {
             match sent {
                 Sent::To(member, message) => member.let_go(message.len()),
                 Sent::Close(member, _) => member.reopen(),
                 Sent::Broadcast(..) => {}
             }
         }
-        for (member, change) in self.changes.into_iter().rev() {
+        for (member, change) in undone.changes.into_iter().rev() {
             core.take_back(&member, change);
         }
-        if let Some(done) = self.done {
+        if let Some(done) = undone.done {
             let _ = done.send(Err(why()));
         }
-        self.source
+        undone.source
     }
 }

@@ -2,7 +2,7 @@
 //! it calls on its thread.
 //! Does not run anybody's code; `cell` does.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -11,34 +11,45 @@ use pin_project_lite::pin_project;
 
 use super::core::Core;
 use super::effects::Effects;
-use super::member::Member;
 use crate::error::{Error, Result};
 use crate::storage::Batch;
 
 /// An event of one object.
 pub(super) struct Event {
     pub(super) core: Arc<Core>,
+    pub(super) done: Box<Done>,
+}
+
+/// What an event has done so far.
+#[derive(Default)]
+pub(super) struct Done {
     pub(super) batch: Batch,
+    /// Its SQL has perhaps written, too.
+    pub(super) sql: bool,
     pub(super) effects: Effects,
     /// It is to fail, whatever its handler returns.
     pub(super) aborted: Option<Error>,
 }
 
 impl Event {
-    pub(super) fn of(core: &Arc<Core>, source: Option<&Arc<Member>>) -> Box<Self> {
-        Box::new(Self {
-            core: core.clone(),
-            batch: Batch::default(),
-            effects: Effects::of(source),
-            aborted: None,
-        })
+    pub(super) fn of(core: &Arc<Core>) -> Self {
+        let done = SPARE.take().unwrap_or_default();
+        let core = core.clone();
+        Self { core, done }
+    }
+
+    /// It is over, and nothing is left of what it has done: its memory serves the next.
+    pub(super) fn spare(self) {
+        if self.done.effects.is_small() {
+            SPARE.set(Some(self.done));
+        }
     }
 
     /// The event of this object that runs on this thread.
     #[inline]
-    pub(super) fn current<R>(core: &Core, look: impl FnOnce(Option<&mut Self>) -> R) -> R {
+    pub(super) fn current<R>(core: *const Core, look: impl FnOnce(Option<&mut Self>) -> R) -> R {
         CURRENT.with_borrow_mut(|current| {
-            let own = current.as_deref_mut();
+            let own = current.as_mut();
             look(own.filter(|event| std::ptr::eq(&*event.core, core)))
         })
     }
@@ -91,17 +102,17 @@ pin_project! {
     }
 }
 
-struct Unfinished(Option<Box<Event>>);
+struct Unfinished(Option<Event>);
 
 impl<F: Future> Running<F> {
-    pub(super) fn new(event: Box<Event>, code: F) -> Self {
+    pub(super) fn new(event: Event, code: F) -> Self {
         let event = Unfinished(Some(event));
         Self { event, code }
     }
 }
 
 impl<F: Future> Future for Running<F> {
-    type Output = (F::Output, Box<Event>);
+    type Output = (F::Output, Event);
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -118,16 +129,18 @@ impl<F: Future> Future for Running<F> {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        if let Some(event) = self.0.take() {
-            let Event { core, effects, .. } = *event;
-            effects.undo(&core, || Error::undone("its event was cancelled"));
+        if let Some(Event { core, mut done }) = self.0.take() {
+            let cancelled = || Error::undone("its event was cancelled");
+            done.effects.undo(&core, cancelled);
             core.spoil();
         }
     }
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Box<Event>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Event>> = const { RefCell::new(None) };
+    /// Memory for the next event of this thread.
+    static SPARE: Cell<Option<Box<Done>>> = const { Cell::new(None) };
 }
 
 const OUTSIDE: &str =

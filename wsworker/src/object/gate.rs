@@ -11,6 +11,8 @@ use tokio::sync::{Notify, oneshot};
 use super::commits;
 use super::core::Core;
 use super::effects::Effects;
+use super::event::Done;
+use super::member::Member;
 use crate::error::{Error, Result};
 use crate::storage::{Batch, Key};
 
@@ -18,6 +20,8 @@ use crate::storage::{Batch, Key};
 #[derive(Default)]
 pub(super) struct Gate {
     state: Mutex<State>,
+    /// Something is in flight; changed with the state.
+    pending: AtomicBool,
     /// A commit failed, and what built on it is not undone yet.
     failed: AtomicBool,
     /// Rung when nothing is pending any more, or a commit failed.
@@ -65,20 +69,6 @@ impl Found {
     }
 }
 
-/// What an event has written.
-pub(super) struct Written {
-    pub(super) batch: Batch,
-    /// Its SQL has perhaps written, too.
-    pub(super) sql: bool,
-}
-
-impl From<Batch> for Written {
-    fn from(batch: Batch) -> Self {
-        let sql = false;
-        Self { batch, sql }
-    }
-}
-
 impl Settled {
     pub(super) async fn wait(self) -> Result<()> {
         match self {
@@ -89,29 +79,32 @@ impl Settled {
 }
 
 impl Gate {
-    /// An event has ended well. `asked`: somebody waits for it. What it sent may wait for
-    /// more, until whoever runs the events says that there is none.
+    /// An event has ended well: takes what it has done. `source`: the socket that it came
+    /// from; `asked`: somebody waits for it. What it sent may wait for more, until whoever
+    /// runs the events says that there is none.
     ///
     /// # Errors
     /// A commit that it builds on has failed; it is to be undone.
     pub(super) fn enter(
         core: &Arc<Core>,
-        written: impl Into<Written>,
-        mut effects: Effects,
+        done: &mut Done,
+        source: Option<&Arc<Member>>,
         asked: bool,
-    ) -> Result<Settled, Effects> {
-        let Written { batch, sql } = written.into();
+    ) -> Result<Settled> {
         let gate = &core.gate;
         let mut state = gate.state();
         if gate.has_failed() {
-            return Err(effects);
+            return Err(Error::undone("a commit that it builds on failed"));
         }
-        let writes = sql || !batch.is_empty();
+        let writes = done.sql || !done.batch.is_empty();
         if !writes && state.in_flight.is_none() {
             drop(state);
-            effects.release(core);
+            done.effects.release(core);
             return Ok(Settled::Now);
         }
+        let Done { batch, effects, .. } = std::mem::take(done);
+        let mut effects = effects;
+        effects.source = source.cloned();
         let settled = match asked {
             true => {
                 let (done, later) = oneshot::channel();
@@ -135,6 +128,7 @@ impl Gate {
         if idle {
             // Marked at once, so that nobody else starts one.
             state.in_flight = state.next.take();
+            gate.pending.store(true, Ordering::Release);
             drop(state);
             commits::begin(core);
         }
@@ -169,10 +163,11 @@ impl Gate {
         state.in_flight = state.next.take();
         let more = state.in_flight.is_some();
         // Under the lock: an event that writes nothing must not overtake these.
-        for effects in group.effects {
+        for mut effects in group.effects {
             effects.release(core);
         }
         core.outgoing.send();
+        core.gate.pending.store(more, Ordering::Release);
         drop(state);
         if !more {
             core.gate.settled.notify_waiters();
@@ -209,6 +204,7 @@ impl Gate {
         let mut effects: Vec<_> = effects.collect();
         effects.reverse();
         let why = state.failure.take().unwrap_or_default();
+        self.pending.store(false, Ordering::Release);
         self.failed.store(false, Ordering::Release);
         (effects, why)
     }
@@ -225,11 +221,14 @@ impl Gate {
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        self.state().in_flight.is_none()
+        !self.pending.load(Ordering::Acquire)
     }
 
     /// Does so much wait that the next event should wait too? Of bytes so many may.
     pub(super) fn is_crowded(&self, max_bytes: usize) -> bool {
+        if self.is_settled() {
+            return false;
+        }
         let state = self.state();
         let (mut events, mut bytes, mut written) = (0, 0, 0);
         for group in [&state.in_flight, &state.next].into_iter().flatten() {

@@ -30,12 +30,19 @@ pub(super) trait Job<T>: Send {
 
 pub(super) struct Fetch(pub(super) Request);
 pub(super) struct OnOpen<'a>(pub(super) &'a WebSocket, pub(super) &'a Request);
-pub(super) struct OnMessage<'a>(pub(super) &'a WebSocket, pub(super) Message);
+pub(super) struct OnMessage<'a>(pub(super) &'a mut Incoming);
 pub(super) struct OnClose<'a>(pub(super) &'a WebSocket, pub(super) CloseEvent);
 pub(super) struct OnError<'a>(pub(super) &'a WebSocket, pub(super) &'a Error);
 pub(super) struct OnAlarm(pub(super) AlarmInfo);
 /// A typed call.
 pub(super) struct Call<F>(pub(super) F);
+
+/// A message where it lies until the object's method has it: moved once, not by each
+/// function on the way.
+pub(super) struct Incoming {
+    pub(super) ws: WebSocket,
+    pub(super) message: Option<Message>,
+}
 
 /// What a typed call gives.
 pub type Called<'a, R> = Pin<Box<dyn Future<Output = Result<R>> + Send + 'a>>;
@@ -66,7 +73,9 @@ impl<T: DurableObject> Job<T> for OnMessage<'_> {
     const GATHERS: bool = true;
 
     fn run(self, object: &mut T) -> impl Future<Output = Result<()>> + Send {
-        object.on_message(self.0, self.1)
+        let Incoming { ws, message } = self.0;
+        let message = message.take().expect("each has its event");
+        object.on_message(ws, message)
     }
 }
 

@@ -226,35 +226,37 @@ impl Outlet for Member {
     }
 
     fn send(self: Arc<Self>, message: Message) -> Result<()> {
-        let core = self.core.clone();
         if self.state() != State::Open {
             return Err(Error::closed());
         }
         let held = self.held();
         self.handle().may_send(held)?;
-        let sent = Event::current(&core, |event| match event {
-            Some(event) => Ok(event.effects.send(self, message)),
+        let core: *const Core = &*self.core;
+        let sent = Event::current(core, |event| match event {
+            Some(event) => Ok(event.done.effects.send(self, message)),
             None => Err((self, message)),
         });
         sent.unwrap_or_else(|(member, message)| {
+            let core = member.core.clone();
             core.outside(|effects| effects.send(member, message))
         })
     }
 
     fn close(self: Arc<Self>, close: ClosePayload) {
-        let core = self.core.clone();
         if self.state() != State::Open || self.closing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let unsent = Event::current(&core, |event| match event {
+        let core: *const Core = &*self.core;
+        let unsent = Event::current(core, |event| match event {
             Some(event) => {
-                event.effects.close(self, close);
+                event.done.effects.close(self, close);
                 None
             }
             None => Some((self, close)),
         });
         if let Some((member, close)) = unsent {
             // It cannot fail: nothing is charged for a Close.
+            let core = member.core.clone();
             let _ = core.outside(|effects| {
                 effects.close(member, close);
                 Ok(())
@@ -278,7 +280,7 @@ impl Outlet for Member {
             return Err(Error::closed());
         }
         // Nothing of it leaves while its event waits.
-        match Event::current(&self.core, |event| event.is_some()) {
+        match Event::current(&*self.core, |event| event.is_some()) {
             true => self.handle().may_hold(self.held()),
             false => Ok(()),
         }

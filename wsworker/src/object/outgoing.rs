@@ -36,16 +36,16 @@ struct Waiting {
 impl Outgoing {
     /// Lets out what one event has sent. It may wait for [`send`](Self::send), and for
     /// what other events let out meanwhile.
-    pub(super) fn push(&self, mut sent: Vec<Sent>) {
+    pub(super) fn push(&self, sent: &mut Vec<Sent>) {
         let gathers = sent.iter().any(|sent| matches!(sent, Sent::Broadcast(..)));
         if !gathers && !self.busy.load(Ordering::Acquire) {
-            return sent.into_iter().for_each(Sent::leave);
+            return sent.drain(..).for_each(Sent::leave);
         }
         let bytes = {
             let mut waiting = self.waiting();
             self.busy.store(true, Ordering::Release);
             waiting.bytes += sent.iter().map(Sent::bytes).sum::<usize>();
-            waiting.sent.append(&mut sent);
+            waiting.sent.append(sent);
             waiting.bytes
         };
         if bytes >= MAX_GATHERED {

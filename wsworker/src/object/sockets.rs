@@ -57,12 +57,12 @@ impl Sockets {
         let Self { core, chosen } = self;
         let message = message.into();
         let limit = core.options.max_held;
-        let unsent = Event::current(&core, |event| {
+        let unsent = Event::current(&*core, |event| {
             let Some(event) = event else {
                 return Some((chosen, message));
             };
-            if let Err(error) = event.effects.broadcast(chosen, message, limit) {
-                event.aborted.get_or_insert(error);
+            if let Err(error) = event.done.effects.broadcast(chosen, message, limit) {
+                event.done.aborted.get_or_insert(error);
             }
             None
         });

@@ -225,7 +225,7 @@ impl ObjectStorage {
     pub fn delete_all(&self) -> Result<()> {
         Event::inside(&self.core, |event| {
             self.core.store.clear_tables();
-            event.batch.merge(Batch {
+            event.done.batch.merge(Batch {
                 clear: true,
                 ..Batch::default()
             });
@@ -332,7 +332,7 @@ impl ObjectStorage {
 
     fn change_alarm(&self, change: AlarmChange) -> Result<()> {
         Event::inside(&self.core, |event| {
-            event.batch.alarm = Some(change);
+            event.done.batch.alarm = Some(change);
             Ok(())
         })
     }
@@ -363,7 +363,7 @@ impl ObjectStorage {
     }
 
     fn in_event(&self) -> Result<()> {
-        match Event::current(&self.core, |event| event.is_some()) {
+        match Event::current(&*self.core, |event| event.is_some()) {
             true => Ok(()),
             false => Err(Error::new(
                 "SQL runs only inside one of the object's events",
@@ -430,7 +430,7 @@ impl ObjectStorage {
 
     fn write(&self, writes: impl IntoIterator<Item = (Key, Option<Bytes>)>) -> Result<()> {
         Event::inside(&self.core, |event| {
-            event.batch.writes.extend(writes);
+            event.done.batch.writes.extend(writes);
             Ok(())
         })
     }

@@ -77,7 +77,10 @@ impl Worker {
             while let Some(Job { commits, answer }) = next {
                 // Whoever dropped the call does not want it any more.
                 if !answer.is_closed() {
-                    size += commits.iter().map(|commit| commit.batch.bytes()).sum::<usize>();
+                    size += commits
+                        .iter()
+                        .map(|commit| commit.batch.bytes())
+                        .sum::<usize>();
                     answers.push((commits.len(), answer));
                     group.extend(commits);
                 }
