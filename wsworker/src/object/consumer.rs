@@ -12,6 +12,7 @@ use super::member::Member;
 use crate::connection::{Consumer, Event, Handle, Inbox, Opener, Turned};
 use crate::error::Result;
 use crate::http::{Body, Head, Request};
+use crate::protocol::message::Message;
 
 /// The consumer of an object's socket.
 pub(super) struct ObjectSocket<T: DurableObject> {
@@ -37,13 +38,14 @@ impl<T: DurableObject> ObjectSocket<T> {
         self
     }
 
-    async fn message(&self, incoming: &mut Incoming) -> Result<()> {
-        let message = incoming.message.as_ref();
-        if let Some(pair) = message.and_then(|message| self.member.core.auto_response(message)) {
+    /// Is the message answered without waking the object?
+    #[inline]
+    fn auto_responds(&self, message: &Message) -> bool {
+        let pair = self.member.core.auto_response(message);
+        if let Some(pair) = &pair {
             self.member.auto_respond(&pair.1);
-            return Ok(());
         }
-        self.own(OnMessage(incoming)).await
+        pair.is_some()
     }
 
     /// One that nobody wants to hear of any more is no failure of its own.
@@ -88,17 +90,22 @@ impl<T: DurableObject> Consumer for ObjectSocket<T> {
 
     async fn messages(self, mut inbox: Inbox) -> Turned<Self> {
         let result = {
-            let gathering = Gathering(&self.cell);
+            // From the first event on.
+            let mut gathering = None;
             let mut incoming = Incoming {
                 ws: self.member.websocket(),
                 message: None,
             };
             loop {
                 incoming.message = inbox.next().await;
-                if incoming.message.is_none() {
-                    break Ok(());
+                match &incoming.message {
+                    None => break Ok(()),
+                    Some(message) if self.auto_responds(message) => continue,
+                    Some(_) => {}
                 }
-                if let Err(error) = gathering.run(self.message(&mut incoming)).await {
+                let gathering = gathering.get_or_insert_with(|| Gathering(&self.cell));
+                let event = self.own(OnMessage(&mut incoming));
+                if let Err(error) = gathering.run(event).await {
                     break Err(error);
                 }
             }
