@@ -1,0 +1,14 @@
+// The peer: an echo on Deno's own WebSocket server.
+// Not tuned. The port comes from PORT.
+
+Deno.serve({ hostname: "127.0.0.1", port: Number(Deno.env.get("PORT")) }, (request) => {
+  if (request.headers.get("upgrade") !== "websocket") {
+    return new Response("a WebSocket is wanted\n", { status: 426 });
+  }
+  const { socket, response } = Deno.upgradeWebSocket(request);
+  socket.binaryType = "arraybuffer";
+  socket.onmessage = (event) => socket.send(event.data);
+  // A client that goes away is no event for an echo.
+  socket.onerror = () => {};
+  return response;
+});
