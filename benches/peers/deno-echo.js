@@ -1,7 +1,14 @@
 // The peer: an echo on Deno's own WebSocket server.
 // Not tuned. The port comes from PORT.
 
-Deno.serve({ hostname: "127.0.0.1", port: Number(Deno.env.get("PORT")) }, (request) => {
+const options = {
+  hostname: "127.0.0.1",
+  port: Number(Deno.env.get("PORT")),
+  // It says so on standard error by default.
+  onListen: ({ hostname, port }) => console.log(`ready on ${hostname}:${port}`),
+};
+
+Deno.serve(options, (request) => {
   if (request.headers.get("upgrade") !== "websocket") {
     return new Response("a WebSocket is wanted\n", { status: 426 });
   }

@@ -7,6 +7,7 @@ pub mod flood;
 pub mod handshake;
 pub mod idle;
 pub mod increments;
+pub mod latency;
 pub mod room;
 pub mod steady;
 

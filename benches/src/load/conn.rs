@@ -63,6 +63,11 @@ impl Conn {
         }
     }
 
+    /// Nothing of the batch was sent.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.sent == 0
+    }
+
     /// Sends what is left of the batch, as far as the socket takes it.
     pub(super) fn send(&mut self, batch: &Batch) -> Result<()> {
         while self.sent < batch.request.len() {
@@ -74,6 +79,7 @@ impl Conn {
         }
         Ok(())
     }
+
     /// Sends the batch, which may be another one by now, from its beginning.
     pub(super) fn send_again(&mut self, batch: &Batch) -> Result<()> {
         self.sent = 0;
