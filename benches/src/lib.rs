@@ -18,3 +18,4 @@ pub mod sampling;
 pub mod server;
 pub mod stats;
 pub mod suite;
+pub mod tls;

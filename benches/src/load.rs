@@ -25,6 +25,8 @@ pub struct Target {
     pub addr: SocketAddrV4,
     /// Its process.
     pub pid: u32,
+    /// It speaks TLS; the loads `echo` and `room` do so too then.
+    pub tls: bool,
 }
 
 impl Target {

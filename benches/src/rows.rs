@@ -35,6 +35,8 @@ pub enum Kind {
     Room,
     /// Sends it back, by an object that all connections share.
     Object,
+    /// Sends it back, over TLS.
+    Tls,
     /// Sends it on to an echo, and the echo back.
     Proxy,
 }
@@ -69,7 +71,7 @@ pub struct Measured {
 }
 
 /// All rows, in the tables' order.
-pub const ROWS: [Row; 22] = [
+pub const ROWS: [Row; 25] = [
     Row::echo("20B-D1", 64, 20, 1).compared().quick(),
     Row::echo("20B-text-D1", 64, 20, 1).text(),
     Row::echo("20B-one-D1", 1, 20, 1),
@@ -96,6 +98,11 @@ pub const ROWS: [Row; 22] = [
     Row::echo("object-20B-D16", 64, 20, 16)
         .of(Kind::Object)
         .compared(),
+    Row::echo("tls-20B-D1", 64, 20, 1).of(Kind::Tls).quick(),
+    Row::echo("tls-125B-D16", 64, 125, 16).of(Kind::Tls),
+    Row::echo("tls-16KiB-D1", 16, 16 * 1024, 1)
+        .of(Kind::Tls)
+        .quick(),
     Row::echo("proxy-20B-D1", 64, 20, 1).of(Kind::Proxy),
     Row::echo("proxy-125B-D16", 64, 125, 16).of(Kind::Proxy),
     Row::echo("proxy-16KiB-D1", 16, 16 * 1024, 1).of(Kind::Proxy),
@@ -294,7 +301,7 @@ mod tests {
     #[test]
     fn rows_of_a_kind_stand_together_and_names_are_told_apart() {
         let kinds = ROWS.chunk_by(|a, b| a.kind == b.kind).count();
-        assert_eq!(kinds, 4);
+        assert_eq!(kinds, 5);
         for (nth, row) in ROWS.iter().enumerate() {
             assert!(ROWS[..nth].iter().all(|other| other.name != row.name));
         }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 pub use self::recipe::Recipe;
 use crate::load::Target;
-use crate::net;
+use crate::tls::Secured;
 
 /// The core that servers run on.
 pub const SERVER_CORE: usize = 0;
@@ -30,6 +30,8 @@ pub struct Server {
     pub name: &'static str,
     child: Child,
     addr: SocketAddrV4,
+    /// It speaks TLS.
+    tls: bool,
     upstream: Option<Box<Server>>,
     /// Goes when the process has ended.
     _directory: TempDir,
@@ -41,6 +43,7 @@ impl Server {
         Target {
             addr: self.addr,
             pid: self.child.id(),
+            tls: self.tls,
         }
     }
 
@@ -63,7 +66,7 @@ impl Server {
     fn wait_until_ready(&mut self) -> Result<()> {
         let start = Instant::now();
         loop {
-            let failure = match net::open(self.addr, 0) {
+            let failure = match Secured::open(self.addr, 0, self.tls) {
                 Ok(_) => return Ok(()),
                 Err(failure) => failure,
             };

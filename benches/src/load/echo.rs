@@ -75,7 +75,7 @@ impl Generator {
             let mut conn = Conn::open(target, nth)?;
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry()
-                .register(&mut conn.stream, Token(nth), interest)?;
+                .register(conn.socket(), Token(nth), interest)?;
             conns.push(conn);
         }
         let opcode = if echo.text {

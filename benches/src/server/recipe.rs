@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::{LOAD_CORE, SERVER_CORE, Server};
-use crate::{machine, net};
+use crate::{machine, net, tls};
 
 /// How to start a server.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub struct Recipe {
     within: Option<PathBuf>,
     /// On all cores, with a thread for each.
     unpinned: bool,
+    /// Over TLS, with this run's certificate.
+    tls: bool,
 }
 
 impl Recipe {
@@ -68,7 +70,8 @@ impl Recipe {
                 "run".into(),
                 "--no-config".into(),
                 "--allow-net".into(),
-                "--allow-env=PORT".into(),
+                "--allow-env=PORT,TLS_CERT,TLS_KEY".into(),
+                "--allow-read=.".into(),
                 peer(script).into(),
             ],
             package: Some("deno"),
@@ -117,6 +120,7 @@ impl Recipe {
             upstream: None,
             within: None,
             unpinned: false,
+            tls: false,
         }
     }
 
@@ -144,6 +148,12 @@ impl Recipe {
     /// On all cores: time is what is measured, and not what the server needs of it.
     pub fn unpinned(mut self) -> Self {
         self.unpinned = true;
+        self
+    }
+
+    /// Over TLS, with this run's certificate.
+    pub fn over_tls(mut self) -> Self {
+        self.tls = true;
         self
     }
 
@@ -218,6 +228,7 @@ impl Recipe {
                     .iter()
                     .map(|up| ("UPSTREAM", format!("http://{}", up.addr))),
             )
+            .envs(self.certificate(directory.path())?)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         let child = match self.unpinned {
@@ -234,11 +245,26 @@ impl Recipe {
             name: self.name,
             child: child.with_context(|| format!("starting {}", self.program.display()))?,
             addr,
+            tls: self.tls,
             upstream,
             _directory: directory,
         };
         server.wait_until_ready()?;
         Ok(server)
+    }
+
+    /// The variables that lead to it: ours, and the peers'.
+    fn certificate(&self, directory: &Path) -> Result<Vec<(&'static str, PathBuf)>> {
+        if !self.tls {
+            return Ok(Vec::new());
+        }
+        let (certificate, key) = tls::files(directory)?;
+        Ok(vec![
+            ("WSWORKER_TLS_CERT", certificate.clone()),
+            ("WSWORKER_TLS_KEY", key.clone()),
+            ("TLS_CERT", certificate),
+            ("TLS_KEY", key),
+        ])
     }
 }
 

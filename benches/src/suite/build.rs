@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -51,6 +52,9 @@ impl Built {
     /// Builds all of them with the profile `release`.
     pub fn all() -> Result<Self> {
         let mut built = Self::default();
+        // The same program with another feature, under another name: the next build has its place.
+        built.build(&["--example", "echo", "--features", "tls"])?;
+        built.keep("echo", "echo-tls")?;
         for arguments in BUILDS {
             built.build(arguments)?;
         }
@@ -62,6 +66,15 @@ impl Built {
         let path = self.0.get(name);
         let path = path.with_context(|| format!("cargo has built no {name}"))?;
         Ok(path)
+    }
+
+    /// Copies a program that was built to a file of another name beside it.
+    fn keep(&mut self, program: &str, name: &str) -> Result<()> {
+        let from = self.path(program)?;
+        let to = from.with_file_name(name);
+        fs::copy(from, &to).with_context(|| format!("writing {}", to.display()))?;
+        self.0.insert(name.to_owned(), to);
+        Ok(())
     }
 
     fn build(&mut self, arguments: &[&str]) -> Result<()> {

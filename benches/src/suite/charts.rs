@@ -12,6 +12,7 @@ pub fn of(results: &Results) -> Vec<(&'static str, Chart)> {
     let all = [
         ("cpu.svg", cpu(results, Kind::Echo)),
         ("rooms.svg", cpu(results, Kind::Room)),
+        ("tls.svg", cpu(results, Kind::Tls)),
         ("throughput.svg", throughput(results)),
         ("latency.svg", latency(results)),
         ("memory.svg", memory(results)),
@@ -26,6 +27,7 @@ pub fn of(results: &Results) -> Vec<(&'static str, Chart)> {
 fn cpu(results: &Results, kind: Kind) -> Chart {
     let title = match kind {
         Kind::Room => "Rooms: server CPU for each delivery, µs",
+        Kind::Tls => "Echo over TLS: server CPU for each message, µs",
         _ => "Server CPU for each message, µs",
     };
     Chart {

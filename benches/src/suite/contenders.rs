@@ -52,6 +52,7 @@ pub fn all(built: &Built, npm: &Path) -> Result<Vec<Contender>> {
     let mut all: Vec<Result<Contender>> = vec![
         in_rust(Kind::Echo, ours("echo")?),
         in_rust(Kind::Room, ours("bench-room")?),
+        in_rust(Kind::Tls, ours("echo-tls")?.over_tls()),
         in_rust(
             Kind::Proxy,
             Recipe::proxy(OURS, built.path("proxy")?, ours("echo")?)?,
@@ -72,18 +73,24 @@ pub fn all(built: &Built, npm: &Path) -> Result<Vec<Contender>> {
     all.into_iter().collect()
 }
 
-fn from_npm(npm: &Path) -> [(Kind, Recipe); 7] {
+fn from_npm(npm: &Path) -> [(Kind, Recipe); 10] {
     let modules = npm.join("node_modules");
     let program = |name| modules.join(".bin").join(name);
-    let (bun, workerd) = (program("bun"), program("workerd"));
+    let [bun, deno, workerd] = ["bun", "deno", "workerd"].map(program);
+    let bun_echo = Recipe::bun(&bun, "bun-echo.js");
+    let deno_echo = Recipe::deno(&deno, "deno-echo.js");
+    let ws_echo = Recipe::node_ws(&modules, "ws-echo.cjs");
     [
-        (Kind::Echo, Recipe::bun(&bun, "bun-echo.js")),
-        (Kind::Echo, Recipe::deno(&program("deno"), "deno-echo.js")),
+        (Kind::Echo, bun_echo.clone()),
+        (Kind::Echo, deno_echo.clone()),
         (Kind::Echo, Recipe::workerd(&workerd, "workerd-echo.capnp")),
-        (Kind::Echo, Recipe::node_ws(&modules, "ws-echo.cjs")),
+        (Kind::Echo, ws_echo.clone()),
         (Kind::Room, Recipe::bun(&bun, "bun-room.js")),
         (Kind::Room, Recipe::workerd(&workerd, "workerd-room.capnp")),
         (Kind::Room, Recipe::node_ws(&modules, "ws-room.cjs")),
+        (Kind::Tls, bun_echo.over_tls()),
+        (Kind::Tls, deno_echo.over_tls()),
+        (Kind::Tls, ws_echo.over_tls()),
     ]
 }
 

@@ -220,6 +220,7 @@ fn heading(kind: Kind) -> &'static str {
         Kind::Echo => "Echo",
         Kind::Room => "Rooms",
         Kind::Object => "An object's echo",
+        Kind::Tls => "Echo over TLS",
         Kind::Proxy => "A proxy in front of an echo",
     }
 }
