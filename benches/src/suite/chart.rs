@@ -98,7 +98,7 @@ impl Panel {
     fn draw(&self, out: &mut Document, x: usize, y: usize) {
         let widest = |text: fn(&Bar) -> &str| {
             let characters = self.bars.iter().map(|bar| text(bar).chars().count());
-            (characters.max().unwrap_or(0) + 2) * CHARACTER
+            (characters.max().unwrap_or(0) + 3) * CHARACTER
         };
         let (labels, figures) = (widest(|bar| &bar.label), widest(|bar| &bar.text));
         let longest = PANEL.saturating_sub(labels + figures);
