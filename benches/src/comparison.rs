@@ -2,152 +2,13 @@
 //! Runs nothing: samples are put in, a summary comes out.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use anyhow::Result;
 use serde::Serialize;
 
-use crate::load::Target;
-use crate::load::echo::{self, Echo};
-use crate::load::handshake::{self, Handshake};
-use crate::load::room::{self, Room};
-use crate::load::steady::Until;
+use crate::load::latency::Latency;
+use crate::rows::Row;
+use crate::sampling::DISTURBED;
 use crate::stats::Spread;
-
-/// One row of a table.
-#[derive(Debug, Clone, Copy)]
-pub struct Row {
-    /// Its name, for `--rows` and the table.
-    pub name: &'static str,
-    /// What a server must be to stand in it.
-    pub kind: Kind,
-    load: Load,
-}
-
-/// What a server does. The rows of each kind are a table of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Sends a message back.
-    Echo,
-    /// Sends it to all other members of the one room.
-    Room,
-    /// Sends it back, by an object that all connections share.
-    Object,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Load {
-    Echo {
-        conns: usize,
-        size: usize,
-        depth: usize,
-    },
-    Handshake {
-        parallel: usize,
-    },
-    Room {
-        receivers: usize,
-        size: usize,
-        depth: usize,
-    },
-}
-
-/// All rows, in the tables' order.
-pub const ROWS: [Row; 10] = [
-    Row::echo("20B-D1", Kind::Echo, 64, 20, 1),
-    Row::echo("125B-D1", Kind::Echo, 200, 125, 1),
-    Row::echo("125B-D16", Kind::Echo, 64, 125, 16),
-    // Few connections for the large rows: with many, the caches' misses hide the servers.
-    Row::echo("16KiB-D1", Kind::Echo, 16, 16 * 1024, 1),
-    Row::echo("64KiB-D1", Kind::Echo, 16, 64 * 1024, 1),
-    Row {
-        name: "handshake",
-        kind: Kind::Echo,
-        load: Load::Handshake { parallel: 32 },
-    },
-    Row::room("room-W1", 1),
-    Row::room("room-W16", 16),
-    Row::echo("object-20B-D1", Kind::Object, 64, 20, 1),
-    Row::echo("object-20B-D16", Kind::Object, 64, 20, 16),
-];
-
-impl Row {
-    const fn echo(name: &'static str, kind: Kind, conns: usize, size: usize, depth: usize) -> Self {
-        let load = Load::Echo { conns, size, depth };
-        Self { name, kind, load }
-    }
-
-    const fn room(name: &'static str, depth: usize) -> Self {
-        let load = Load::Room {
-            receivers: 1_000,
-            size: 128,
-            depth,
-        };
-        Self {
-            name,
-            kind: Kind::Room,
-            load,
-        }
-    }
-
-    /// What the row does, for the table.
-    pub fn describe(&self) -> String {
-        match self.load {
-            Load::Echo { conns, size, depth } => {
-                format!("{size} B, {depth} in flight, {conns} connections")
-            }
-            Load::Handshake { parallel } => format!("connect, upgrade, close, {parallel} at once"),
-            Load::Room {
-                receivers,
-                size,
-                depth,
-            } => format!("{size} B, {depth} in flight, to {receivers} members"),
-        }
-    }
-
-    /// Puts the row's load on a server: CPU µs for each message, and messages a second. One that is
-    /// delivered to many counts as many.
-    pub fn measure(&self, target: Target, seconds: f64) -> Result<(f64, f64)> {
-        /// A second's worth of handshakes, roughly.
-        const HANDSHAKES: f64 = 8_000.0;
-        const WARM_UP: Duration = Duration::from_millis(300);
-        let until = Until::Elapsed(Duration::from_secs_f64(seconds));
-        match self.load {
-            Load::Echo { conns, size, depth } => {
-                let echo = Echo {
-                    conns,
-                    size,
-                    depth,
-                    text: false,
-                    warm_up: WARM_UP,
-                    until,
-                };
-                let report = echo::run(target, echo)?;
-                Ok((report.cpu_us, report.per_second))
-            }
-            Load::Handshake { parallel } => {
-                let count = (seconds * HANDSHAKES).ceil() as usize;
-                let report = handshake::run(target, Handshake { count, parallel })?;
-                Ok((report.cpu_us, report.per_second))
-            }
-            Load::Room {
-                receivers,
-                size,
-                depth,
-            } => {
-                let room = Room {
-                    receivers,
-                    size,
-                    depth,
-                    warm_up: WARM_UP,
-                    until,
-                };
-                let report = room::run(target, room)?;
-                Ok((report.cpu_us, report.per_second))
-            }
-        }
-    }
-}
 
 /// One measurement of one server.
 #[derive(Debug, Clone, Serialize)]
@@ -162,8 +23,18 @@ pub struct Sample {
     pub cpu_us: f64,
     /// Messages a second.
     pub per_second: f64,
+    /// Round trips, where one message is in flight on each connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
     /// The part of one core that neither server nor load used.
     pub others: f64,
+}
+
+impl Sample {
+    /// Whether something else was running at the time.
+    pub fn is_disturbed(&self) -> bool {
+        self.others > DISTURBED
+    }
 }
 
 /// One server in one row.
@@ -177,8 +48,15 @@ pub struct Cell {
     pub cpu_us: Spread,
     /// Messages a second.
     pub per_second: Spread,
+    /// Medians of the samples' round trips.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
     /// The first server's CPU time over this one's, of each repetition.
     pub ratio: Option<Spread>,
+    /// Samples that count.
+    pub samples: usize,
+    /// Those are disturbed: there was no other one.
+    pub disturbed: bool,
 }
 
 /// All samples of a run. The first server of a row is the one that the row's others are measured
@@ -199,14 +77,14 @@ impl Comparison {
         self.rows.iter().flat_map(|row| self.row(row)).collect()
     }
 
-    fn row(&self, row: &Row) -> Vec<Cell> {
+    /// The servers of one row, in order.
+    pub fn row(&self, row: &Row) -> Vec<Cell> {
         let mut cells = Vec::new();
-        let mut first: Option<Vec<f64>> = None;
+        let mut first: Option<Vec<&Sample>> = None;
         for server in self.servers.iter().copied() {
-            let cpu = self.of(row.name, server, |s| s.cpu_us);
-            let per_second = self.of(row.name, server, |s| s.per_second);
-            let (Some(cpu_us), Some(per_second)) =
-                (Spread::of(cpu.iter().copied()), Spread::of(per_second))
+            let samples = self.counting(row.name, server);
+            let spread = |value: fn(&Sample) -> f64| Spread::of(samples.iter().map(|s| value(s)));
+            let (Some(cpu_us), Some(per_second)) = (spread(|s| s.cpu_us), spread(|s| s.per_second))
             else {
                 continue;
             };
@@ -215,11 +93,12 @@ impl Comparison {
                 server,
                 cpu_us,
                 per_second,
-                ratio: first
-                    .as_ref()
-                    .and_then(|first| Spread::of_ratios(first, &cpu)),
+                latency: median_latency(&samples),
+                ratio: first.as_ref().and_then(|first| ratio(first, &samples)),
+                samples: samples.len(),
+                disturbed: samples.iter().any(|sample| sample.is_disturbed()),
             });
-            first.get_or_insert(cpu);
+            first.get_or_insert(samples);
         }
         cells
     }
@@ -261,18 +140,46 @@ impl Comparison {
         format!("{head}\n{rule}\n{body}")
     }
 
-    fn of(&self, row: &str, server: &str, value: impl Fn(&Sample) -> f64) -> Vec<f64> {
-        self.samples
-            .iter()
-            .filter(|s| s.row == row && s.server == server)
-            .map(value)
-            .collect()
+    /// The undisturbed samples; all of them where there is none.
+    fn counting(&self, row: &str, server: &str) -> Vec<&Sample> {
+        let all = self.samples.iter();
+        let all = all.filter(|s| s.row == row && s.server == server);
+        let quiet: Vec<_> = all.clone().filter(|s| !s.is_disturbed()).collect();
+        match quiet.is_empty() {
+            true => all.collect(),
+            false => quiet,
+        }
     }
+}
+
+/// Of the repetitions that are in both.
+fn ratio(first: &[&Sample], other: &[&Sample]) -> Option<Spread> {
+    let same = |sample: &Sample| {
+        let mut first = first.iter();
+        first.find(|first| first.repetition == sample.repetition)
+    };
+    let pairs = other.iter().filter_map(|other| Some((same(other)?, other)));
+    let (first, other): (Vec<_>, Vec<_>) = pairs.map(|(a, b)| (a.cpu_us, b.cpu_us)).unzip();
+    Spread::of_ratios(&first, &other)
+}
+
+fn median_latency(samples: &[&Sample]) -> Option<Latency> {
+    let median = |value: fn(&Latency) -> f64| {
+        let values = samples.iter().filter_map(|s| s.latency.as_ref()).map(value);
+        Spread::of(values).map(|spread| spread.median)
+    };
+    Some(Latency {
+        p50_us: median(|l| l.p50_us)?,
+        p99_us: median(|l| l.p99_us)?,
+        p999_us: median(|l| l.p999_us)?,
+        max_us: median(|l| l.max_us)?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::{Kind, ROWS};
 
     fn sample(row: Row, server: &'static str, cpu_us: f64) -> Sample {
         Sample {
@@ -281,6 +188,7 @@ mod tests {
             repetition: 0,
             cpu_us,
             per_second: 1.0,
+            latency: None,
             others: 0.0,
         }
     }
@@ -301,7 +209,8 @@ mod tests {
 
     #[test]
     fn each_kind_has_a_table_of_the_servers_that_are_of_it() {
-        let (echo, room) = (ROWS[0], Row::room("room", 1));
+        let echo = ROWS[0];
+        let room = *ROWS.iter().find(|row| row.kind == Kind::Room).unwrap();
         let comparison = Comparison {
             servers: vec!["one", "two", "three"],
             rows: vec![echo, room],
@@ -322,5 +231,36 @@ mod tests {
             rooms.ends_with("| 1.00 | 4.00 | **0.25** (0.25–0.25) |\n"),
             "{tables}"
         );
+    }
+
+    #[test]
+    fn disturbed_samples_count_only_where_there_is_no_other() {
+        let row = ROWS[0];
+        let of = |server, repetition, cpu_us, others| Sample {
+            repetition,
+            others,
+            ..sample(row, server, cpu_us)
+        };
+        let comparison = Comparison {
+            servers: vec!["one", "two"],
+            rows: vec![row],
+            samples: vec![
+                of("one", 0, 1.0, 0.0),
+                of("one", 1, 3.0, 0.0),
+                of("two", 0, 9.0, 0.5),
+                of("two", 1, 6.0, 0.0),
+            ],
+        };
+        let cells = comparison.cells();
+        assert_eq!(cells[0].cpu_us.median, 2.0);
+        assert_eq!(cells[1].cpu_us.median, 6.0);
+        assert_eq!(cells[1].ratio.unwrap().median, 0.5);
+        assert!(!cells[1].disturbed);
+
+        let disturbed = Comparison {
+            samples: vec![of("one", 0, 1.0, 0.5)],
+            ..comparison
+        };
+        assert!(disturbed.cells()[0].disturbed);
     }
 }

@@ -7,6 +7,7 @@ pub mod flood;
 pub mod handshake;
 pub mod idle;
 pub mod increments;
+pub mod latency;
 pub mod room;
 pub mod steady;
 
@@ -24,6 +25,8 @@ pub struct Target {
     pub addr: SocketAddrV4,
     /// Its process.
     pub pid: u32,
+    /// It speaks TLS; the loads `echo` and `room` do so too then.
+    pub tls: bool,
 }
 
 impl Target {

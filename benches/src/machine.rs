@@ -17,6 +17,14 @@ pub fn pin(core: usize) -> Result<()> {
     sched_setaffinity(None, &set).with_context(|| format!("binding to core {core}"))
 }
 
+/// Lets the calling thread, and what it starts from now on, run on all cores again.
+pub fn unpin() -> Result<()> {
+    let mut set = CpuSet::new();
+    // The kernel leaves out those that are not there, or not for this process.
+    (0..CpuSet::MAX_CPU).for_each(|core| set.set(core));
+    sched_setaffinity(None, &set).context("binding to all cores")
+}
+
 /// Makes room for `wanted` open files, here and in processes started from now on.
 pub fn raise_open_files(wanted: u64) -> Result<()> {
     let now = getrlimit(Resource::Nofile);

@@ -59,6 +59,12 @@ pub fn accepted(bytes: &[u8]) -> Result<bool> {
 /// Connects to `addr` and upgrades; the stream blocks, with a time limit. `nth` picks the source.
 pub fn open(addr: SocketAddrV4, nth: usize) -> Result<TcpStream> {
     let mut stream = connect(addr, nth)?;
+    upgrade(&mut stream, addr)?;
+    Ok(stream)
+}
+
+/// The client's half of the opening handshake, on a stream that blocks.
+pub fn upgrade(stream: &mut (impl Read + Write), addr: SocketAddrV4) -> Result<()> {
     stream.write_all(request(addr).as_bytes())?;
     let (mut answer, mut chunk) = (Vec::new(), [0; 1024]);
     while !accepted(&answer)? {
@@ -67,7 +73,7 @@ pub fn open(addr: SocketAddrV4, nth: usize) -> Result<TcpStream> {
             n => answer.extend_from_slice(&chunk[..n]),
         }
     }
-    Ok(stream)
+    Ok(())
 }
 
 /// Connects to `addr` without an upgrade; the stream blocks, with a time limit.

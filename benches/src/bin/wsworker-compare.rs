@@ -5,15 +5,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
 use serde_json::json;
-use wsworker_bench::comparison::{Comparison, Kind, ROWS, Row, Sample};
-use wsworker_bench::machine::{self, Quiet};
+use wsworker_bench::comparison::Comparison;
+use wsworker_bench::machine;
+use wsworker_bench::rows::{self, Kind, ROWS, Row};
+use wsworker_bench::sampling::{DISTURBED, Sampling};
 use wsworker_bench::server::{Recipe, Server, beside};
-
-/// A sample taken while others used more than this part of a core is taken again.
-const DISTURBED: f64 = 0.05;
 
 /// Compares wsworker with its peers: server CPU for each message, paired ratios.
 #[derive(Parser)]
@@ -83,6 +82,10 @@ fn main() -> Result<()> {
         "nothing is to be measured"
     );
     let rows = args.rows()?;
+    let sampling = Sampling {
+        seconds: args.seconds,
+        tries: args.tries,
+    };
     machine::raise_open_files(4096)?;
     let servers = args.start(&rows)?;
     let mut names: Vec<_> = servers.iter().map(|(_, server)| server.name).collect();
@@ -100,7 +103,7 @@ fn main() -> Result<()> {
             // Another server goes first each time: none is always the one after a big load.
             for nth in 0..able.len() {
                 let server = able[(nth + repetition) % able.len()];
-                let sample = args.sample(row, server, repetition)?;
+                let sample = sampling.take(row, server, repetition)?;
                 eprintln!(
                     "{}/{} {:<14} {:<15} {:>8.2} µs {:>10.0}/s  others {:.0}%",
                     repetition + 1,
@@ -122,21 +125,11 @@ fn main() -> Result<()> {
 impl Args {
     /// In the tables' order, so that those of one kind are together.
     fn rows(&self) -> Result<Vec<Row>> {
-        let exact = |wanted: &str| ROWS.iter().any(|row| row.name == wanted);
-        let matches = |row: &Row, wanted: &str| match exact(wanted) {
-            true => row.name == wanted,
-            false => row.name.contains(wanted),
-        };
-        for wanted in &self.rows {
-            if !ROWS.iter().any(|row| matches(row, wanted)) {
-                let known: Vec<_> = ROWS.iter().map(|row| row.name).collect();
-                bail!("no row is named '{wanted}'; expected some of {known:?}");
-            }
-        }
-        let chosen = |row: &&Row| {
-            self.rows.is_empty() || self.rows.iter().any(|wanted| matches(row, wanted))
-        };
-        Ok(ROWS.iter().filter(chosen).copied().collect())
+        let compared: Vec<Row> = ROWS.into_iter().filter(|row| row.compared).collect();
+        let names: Vec<_> = compared.iter().map(|row| row.name).collect();
+        let chosen = rows::choose(&names, &self.rows)?;
+        let chosen = |row: &Row| chosen.contains(&row.name);
+        Ok(compared.into_iter().filter(chosen).collect())
     }
 
     /// Starts each server once for each kind of row that it is in.
@@ -175,9 +168,10 @@ impl Args {
                 let program = path(&self.proxy, "examples/proxy");
                 Recipe::proxy("proxy", &program, Recipe::wsworker("wsworker", &echo)?)?
             }
-            (Name::Fastwebsockets, Kind::Echo) => {
-                Recipe::fastwebsockets(&path(&self.fastwebsockets, "peer-fastwebsockets"))?
-            }
+            (Name::Fastwebsockets, Kind::Echo) => Recipe::peer(
+                "fastwebsockets",
+                &path(&self.fastwebsockets, "peer-fastwebsockets"),
+            )?,
             (Name::Bun, Kind::Echo) => Recipe::bun(&self.bun, "bun-echo.js"),
             (Name::Bun, Kind::Room) => Recipe::bun(&self.bun, "bun-room.js"),
             (Name::Workerd, Kind::Room) => Recipe::workerd(&self.workerd, "workerd-room.capnp"),
@@ -185,36 +179,9 @@ impl Args {
         }))
     }
 
-    /// One sample, taken again while something else is running; the quietest one counts.
-    fn sample(&self, row: Row, server: &Server, repetition: usize) -> Result<Sample> {
-        let mut best: Option<Sample> = None;
-        for _ in 0..self.tries {
-            let quiet = Quiet::watch(server.pids())?;
-            let (cpu_us, per_second) = row.measure(server.target(), self.seconds)?;
-            let sample = Sample {
-                row: row.name,
-                server: server.name,
-                repetition,
-                cpu_us,
-                per_second,
-                others: quiet.others()?,
-            };
-            if best.as_ref().is_none_or(|b| sample.others < b.others) {
-                best = Some(sample);
-            }
-            if best.as_ref().is_some_and(|b| b.others <= DISTURBED) {
-                break;
-            }
-        }
-        Ok(best.expect("at least one try is made"))
-    }
-
     fn report(&self, comparison: &Comparison) {
-        let disturbed = comparison
-            .samples
-            .iter()
-            .filter(|s| s.others > DISTURBED)
-            .count();
+        let disturbed = comparison.samples.iter();
+        let disturbed = disturbed.filter(|s| s.is_disturbed()).count();
         if self.json {
             let line = json!({
                 "servers": comparison.servers,

@@ -5,14 +5,11 @@
 #![allow(clippy::print_stdout, reason = "the table goes to standard output")]
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
-use wsworker_bench::bare::{Bare, Rows};
-use wsworker_bench::load::increments::{Generator, Increments};
+use wsworker_bench::durable::{self, COUNTINGS, Report, Turns};
 use wsworker_bench::server::{Recipe, beside};
-use wsworker_bench::stats::Spread;
 
 /// Compares durable increments a second with bare commits of the same rows.
 #[derive(Parser)]
@@ -31,72 +28,42 @@ struct Args {
     counter: Option<PathBuf>,
 }
 
-/// Who counts, and how many rows the bare loop puts into a transaction.
-const ROWS: [(Increments, usize); 3] = [
-    // While one group is being committed the next one gathers: half of what is in flight each.
-    (increments(64, 1_000, 16), 512),
-    (increments(1, 1, 1), 1),
-    (increments(64, 1, 1), 1),
-];
-
-const fn increments(conns: usize, counters: usize, depth: usize) -> Increments {
-    Increments {
-        conns,
-        counters,
-        depth,
-    }
-}
-
 fn main() -> Result<()> {
     let args = Args::parse();
     ensure!(args.repetitions > 0, "nothing is to be measured");
+    let program = args.counter.unwrap_or_else(|| beside("bench-counter"));
+    let counter = Recipe::wsworker("counter", &program)?;
+    let turns = Turns {
+        seconds: args.seconds,
+        repetitions: args.repetitions,
+        directory: &args.directory,
+    };
     println!(
         "objects  connections  in flight  group    bare/s    ours/s  ours/bare (least to greatest)"
     );
-    for (increments, group) in ROWS {
-        args.measure(increments, group)?;
+    for counting in COUNTINGS {
+        print(&durable::measure(&counter, counting, turns)?);
     }
     Ok(())
 }
 
-impl Args {
-    fn measure(&self, increments: Increments, group: usize) -> Result<()> {
-        let program = self.counter.clone();
-        let program = program.unwrap_or_else(|| beside("bench-counter"));
-        let recipe = Recipe::wsworker("counter", &program)?;
-        let server = recipe.in_directory(&self.directory).unpinned().start()?;
-        let mut ours = Generator::connect(server.target(), increments)?;
-
-        let directory = tempfile::tempdir_in(&self.directory)?;
-        let mut bare = Bare::open(&directory.path().join("bare.db"))?;
-        let rows = Rows {
-            objects: increments.counters,
-            keys: 1,
-            size: 8,
-        };
-
-        let time = Duration::from_secs_f64(self.seconds);
-        // Each row and object is there before anything is measured.
-        bare.run(group, rows, time)?;
-        ours.run(time)?;
-        let (mut bares, mut oures) = (Vec::new(), Vec::new());
-        for _ in 0..self.repetitions {
-            bares.push(bare.run(group, rows, time)?);
-            oures.push(ours.run(time)?);
-        }
-        let ratio = Spread::of_ratios(&oures, &bares).context("no repetition")?;
-        let median = |rates| Spread::of(rates).map_or(0.0, |spread: Spread| spread.median);
-        println!(
-            "{:7} {:12} {:10} {group:6} {:9.0} {:9.0}  {:9.2} ({:.2} to {:.2})",
-            increments.counters,
-            increments.conns,
-            increments.depth,
-            median(bares),
-            median(oures),
-            ratio.median,
-            ratio.min,
-            ratio.max
-        );
-        Ok(())
-    }
+fn print(report: &Report) {
+    let Report {
+        counting,
+        ours,
+        bare,
+        ratio,
+    } = report;
+    println!(
+        "{:7} {:12} {:10} {:6} {:9.0} {:9.0}  {:9.2} ({:.2} to {:.2})",
+        counting.counters,
+        counting.conns,
+        counting.depth,
+        counting.group,
+        bare.median,
+        ours.median,
+        ratio.median,
+        ratio.min,
+        ratio.max
+    );
 }

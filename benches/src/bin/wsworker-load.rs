@@ -136,6 +136,7 @@ fn main() -> Result<()> {
     let target = Target {
         addr: args.addr,
         pid: args.pid,
+        tls: false,
     };
     match args.load {
         Load::Echo {

@@ -135,7 +135,7 @@ impl Args {
         }
         if self.wants("fastwebsockets") {
             let program = path(&self.fastwebsockets, "peer-fastwebsockets");
-            recipes.push(Recipe::fastwebsockets(&program)?);
+            recipes.push(Recipe::peer("fastwebsockets", &program)?);
         }
         if self.wants("bun") {
             recipes.push(Recipe::bun(&self.bun, "bun-echo.js"));

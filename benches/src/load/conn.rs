@@ -10,13 +10,14 @@ use mio::net::TcpStream;
 use super::Target;
 use crate::frame::Batch;
 use crate::net;
+use crate::tls::Secured;
 
 /// A server that sends nothing for so long has failed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection, on a poll of its user's.
 pub(super) struct Conn {
-    pub(super) stream: TcpStream,
+    stream: Secured<TcpStream>,
     /// Bytes of the batch that were sent.
     sent: usize,
     /// Bytes of its replies that came.
@@ -26,13 +27,17 @@ pub(super) struct Conn {
 impl Conn {
     /// Connects and upgrades; `nth` picks the source address.
     pub(super) fn open(target: Target, nth: usize) -> Result<Self> {
-        let stream = net::open(target.addr, nth)?;
-        stream.set_nonblocking(true)?;
+        let stream = Secured::open(target.addr, nth, target.tls)?;
         Ok(Self {
-            stream: TcpStream::from_std(stream),
+            stream: stream.unblocked()?,
             sent: 0,
             received: 0,
         })
+    }
+
+    /// For a poll.
+    pub(super) fn socket(&mut self) -> &mut TcpStream {
+        self.stream.socket()
     }
 
     /// Reads and checks what is there; true if that ends the batch.
@@ -57,10 +62,15 @@ impl Conn {
                 return Ok(true);
             }
             // A short read has emptied the socket: the next bytes are a new edge.
-            if n < buffer.len() {
+            if n < buffer.len() && self.stream.is_emptied_by_a_short_read() {
                 return Ok(false);
             }
         }
+    }
+
+    /// Nothing of the batch was sent.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.sent == 0
     }
 
     /// Sends what is left of the batch, as far as the socket takes it.
@@ -72,8 +82,12 @@ impl Conn {
                 Some(n) => self.sent += n,
             }
         }
+        // Only TLS keeps something back.
+        let flushed = self.stream.flush().map(|()| 0);
+        net::unless_blocked(flushed).context("sending a message")?;
         Ok(())
     }
+
     /// Sends the batch, which may be another one by now, from its beginning.
     pub(super) fn send_again(&mut self, batch: &Batch) -> Result<()> {
         self.sent = 0;

@@ -9,6 +9,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::Target;
 use super::conn::{Conn, PATIENCE};
+use super::latency::Stopwatch;
 use super::steady::{Report, Steady, Until};
 use crate::frame::{Batch, opcode};
 use crate::machine;
@@ -41,7 +42,16 @@ pub fn run(target: Target, echo: Echo) -> Result<Report> {
         warm_up: echo.warm_up,
         until: echo.until,
     };
-    steady.run(target, || generator.turn())
+    steady.warm_up(|| generator.turn())?;
+    if let Some(stopwatch) = &mut generator.stopwatch {
+        stopwatch.reset();
+    }
+    let report = steady.measure(target, || generator.turn())?;
+    let stopwatch = generator.stopwatch;
+    Ok(Report {
+        latency: stopwatch.and_then(|stopwatch| stopwatch.latency()),
+        ..report
+    })
 }
 
 /// All connections, on one poll.
@@ -52,6 +62,8 @@ struct Generator {
     /// All connections send the same bytes: masked once, and small enough for the cache.
     batch: Batch,
     buffer: Vec<u8>,
+    /// Where one message is in flight: of several the first would wait for the last.
+    stopwatch: Option<Stopwatch>,
 }
 
 impl Generator {
@@ -63,7 +75,7 @@ impl Generator {
             let mut conn = Conn::open(target, nth)?;
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry()
-                .register(&mut conn.stream, Token(nth), interest)?;
+                .register(conn.socket(), Token(nth), interest)?;
             conns.push(conn);
         }
         let opcode = if echo.text {
@@ -77,6 +89,10 @@ impl Generator {
             conns,
             batch: Batch::new(opcode, echo.size, echo.depth),
             buffer: vec![0; 256 * 1024],
+            stopwatch: match echo.depth {
+                1 => Some(Stopwatch::new(echo.conns)?),
+                _ => None,
+            },
         })
     }
 
@@ -89,11 +105,20 @@ impl Generator {
         }
         let mut messages = 0;
         for event in &self.events {
-            let conn = &mut self.conns[event.token().0];
+            let nth = event.token().0;
+            let conn = &mut self.conns[nth];
             if event.is_readable() && conn.receive(&self.batch, &mut self.buffer)? {
                 messages += self.batch.depth as u64;
+                if let Some(stopwatch) = &mut self.stopwatch {
+                    stopwatch.lap(nth);
+                }
                 conn.send(&self.batch)?;
             } else if event.is_writable() {
+                if let Some(stopwatch) = &mut self.stopwatch
+                    && conn.is_at_rest()
+                {
+                    stopwatch.start(nth);
+                }
                 conn.send(&self.batch)?;
             }
         }

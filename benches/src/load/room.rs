@@ -71,7 +71,7 @@ impl Generator {
                 false => Interest::READABLE,
             };
             poll.registry()
-                .register(&mut member.stream, Token(nth), interest)?;
+                .register(member.socket(), Token(nth), interest)?;
             members.push(member);
         }
         Ok(Self {

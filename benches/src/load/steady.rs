@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::Target;
+use super::latency::Latency;
 use crate::process::{Memory, Usage};
 
 /// How long.
@@ -45,16 +46,29 @@ pub struct Report {
     pub context_switches: f64,
     /// The server's memory at the end.
     pub memory: Memory,
+    /// Round trips, where each message waits for the one before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
 }
 
 impl Steady {
     /// Runs the load, turn after turn, and measures the server. A turn gives how many messages came.
     pub fn run(self, target: Target, mut turn: impl FnMut() -> Result<u64>) -> Result<Report> {
+        self.warm_up(&mut turn)?;
+        self.measure(target, turn)
+    }
+
+    /// The part before the measured one.
+    pub fn warm_up(self, mut turn: impl FnMut() -> Result<u64>) -> Result<()> {
         let end = Instant::now() + self.warm_up;
         while Instant::now() < end {
             turn()?;
         }
+        Ok(())
+    }
 
+    /// The measured part alone.
+    pub fn measure(self, target: Target, mut turn: impl FnMut() -> Result<u64>) -> Result<Report> {
         let mut messages = 0;
         let before = Usage::read(target.pid)?;
         let start = Instant::now();
@@ -73,6 +87,7 @@ impl Steady {
             user_us: each(spent.user_us),
             context_switches: each(spent.context_switches as f64),
             memory: Memory::read(target.pid)?,
+            latency: None,
         })
     }
 }

@@ -1,0 +1,201 @@
+//! Bars beside each other as an SVG, in panels; readable on light and on dark.
+//! Does not know what is shown.
+
+use svg::Document;
+use svg::node::Node as _;
+use svg::node::element::{Rectangle, Style, Text, Title};
+
+/// A chart's text and its panels.
+#[derive(Debug)]
+pub struct Chart {
+    /// What is shown.
+    pub title: String,
+    /// How to read it.
+    pub note: String,
+    /// In reading order.
+    pub panels: Vec<Panel>,
+}
+
+/// Bars that are compared with each other.
+#[derive(Debug)]
+pub struct Panel {
+    /// What they have in common.
+    pub title: String,
+    /// From above to below.
+    pub bars: Vec<Bar>,
+}
+
+/// One bar.
+#[derive(Debug)]
+pub struct Bar {
+    /// What it stands for.
+    pub label: String,
+    /// Its length; all bars of a panel have one scale.
+    pub value: f64,
+    /// A second length behind it, in a lighter colour.
+    pub further: Option<f64>,
+    /// The figures, at the right.
+    pub text: String,
+    /// In a colour of its own.
+    pub highlighted: bool,
+}
+
+const STYLE: &str = "
+text { font: 11px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1f2328 }
+.head { font-size: 16px; font-weight: 600 } .title { font-size: 12px; font-weight: 600 }
+.note { fill: #59636e } .end { text-anchor: end }
+.card { fill: #ffffff; stroke: #d1d9e0 }
+.bar { fill: #818b98 } .ours { fill: #0969da; font-weight: 600 } .further { opacity: .35 }
+@media (prefers-color-scheme: dark) {
+text { fill: #f0f6fc } .note { fill: #9198a1 }
+.card { fill: #0d1117; stroke: #3d444d }
+.bar { fill: #7d8590 } .ours { fill: #4493f8 }
+}
+";
+
+const MARGIN: usize = 16;
+const HEAD: usize = 56;
+const COLUMNS: usize = 3;
+const PANEL: usize = 330;
+const GAP: usize = 24;
+const TITLE: usize = 22;
+const PITCH: usize = 17;
+const BAR: usize = 11;
+/// A character's width, about: there is no font to ask.
+const CHARACTER: usize = 6;
+
+impl Chart {
+    /// The picture.
+    pub fn svg(&self) -> String {
+        let columns = self.panels.len().clamp(1, COLUMNS);
+        let text = self.note.chars().count().max(self.title.chars().count());
+        let panels = columns * PANEL + (columns - 1) * GAP;
+        let width = panels.max(text * CHARACTER) + 2 * MARGIN;
+        let heights: usize = self.panels.chunks(columns).map(height).sum();
+        let height_of_all = HEAD + heights + MARGIN - GAP;
+        let mut out = Document::new()
+            .set("role", "img")
+            .set("viewBox", (0, 0, width, height_of_all))
+            .set("width", width)
+            .set("height", height_of_all);
+        out.append(Title::new(self.title.as_str()));
+        out.append(Style::new(STYLE));
+        rectangle(&mut out, "card", (0, 0), (width, height_of_all));
+        text_at(&mut out, "head", (MARGIN, 28), &self.title);
+        text_at(&mut out, "note", (MARGIN, 46), &self.note);
+        let mut y = HEAD;
+        for panels in self.panels.chunks(columns) {
+            for (nth, panel) in panels.iter().enumerate() {
+                panel.draw(&mut out, MARGIN + nth * (PANEL + GAP), y);
+            }
+            y += height(panels);
+        }
+        format!("{out}\n")
+    }
+}
+
+impl Panel {
+    fn draw(&self, out: &mut Document, x: usize, y: usize) {
+        let widest = |text: fn(&Bar) -> &str| {
+            let characters = self.bars.iter().map(|bar| text(bar).chars().count());
+            (characters.max().unwrap_or(0) + 3) * CHARACTER
+        };
+        let (labels, figures) = (widest(|bar| &bar.label), widest(|bar| &bar.text));
+        let longest = PANEL.saturating_sub(labels + figures);
+        let values = self.bars.iter().map(|bar| bar.further.unwrap_or(bar.value));
+        let most = values.fold(f64::MIN_POSITIVE, f64::max);
+        let length = |value: f64| ((value / most * longest as f64).round() as usize).max(1);
+
+        text_at(out, "title", (x, y + 14), &self.title);
+        for (nth, bar) in self.bars.iter().enumerate() {
+            let y = y + TITLE + nth * PITCH;
+            let (bottom, from) = (y + BAR - 1, x + labels);
+            let class = |kind: &str| match bar.highlighted {
+                true => format!("{kind} ours"),
+                false => kind.to_owned(),
+            };
+            text_at(out, &class("end"), (from - CHARACTER, bottom), &bar.label);
+            if let Some(further) = bar.further {
+                rectangle(
+                    out,
+                    &class("bar further"),
+                    (from, y),
+                    (length(further), BAR),
+                );
+            }
+            rectangle(out, &class("bar"), (from, y), (length(bar.value), BAR));
+            text_at(out, &class("end"), (x + PANEL, bottom), &bar.text);
+        }
+    }
+}
+
+/// Of panels beside each other.
+fn height(panels: &[Panel]) -> usize {
+    let bars = panels.iter().map(|panel| panel.bars.len()).max();
+    TITLE + bars.unwrap_or(0) * PITCH + GAP
+}
+
+fn rectangle(out: &mut Document, class: &str, at: (usize, usize), size: (usize, usize)) {
+    let rectangle = Rectangle::new()
+        .set("class", class)
+        .set("x", at.0)
+        .set("y", at.1)
+        .set("width", size.0)
+        .set("height", size.1)
+        .set("rx", 2);
+    out.append(rectangle);
+}
+
+fn text_at(out: &mut Document, class: &str, at: (usize, usize), text: &str) {
+    let text = Text::new(text)
+        .set("class", class)
+        .set("x", at.0)
+        .set("y", at.1);
+    out.append(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bar(label: &str, value: f64) -> Bar {
+        Bar {
+            label: label.to_owned(),
+            value,
+            further: None,
+            text: format!("{value} µs"),
+            highlighted: label == "ours",
+        }
+    }
+
+    #[test]
+    fn bars_have_their_labels_figures_and_lengths() {
+        let chart = Chart {
+            title: "CPU & more".to_owned(),
+            note: "less is better".to_owned(),
+            panels: vec![Panel {
+                title: "a row".to_owned(),
+                bars: vec![bar("ours", 2.0), bar("theirs", 4.0)],
+            }],
+        };
+        let svg = chart.svg();
+        for text in [
+            "CPU &amp; more",
+            "less is better",
+            "a row",
+            "theirs",
+            "4 µs",
+        ] {
+            assert!(svg.contains(text), "{text} is not in {svg}");
+        }
+        let width = |class: &str| {
+            let line = svg
+                .lines()
+                .find(|l| l.contains("<rect") && l.contains(class));
+            let (_, width) = line.unwrap().split_once("width=\"").unwrap();
+            width.split_once('"').unwrap().0.parse::<usize>().unwrap()
+        };
+        let (ours, theirs) = (width("\"bar ours\""), width("\"bar\""));
+        assert_eq!(ours, theirs.div_ceil(2));
+    }
+}
