@@ -6,6 +6,7 @@ mod clicks;
 mod client;
 mod counter;
 mod guide;
+mod poll;
 mod proxy;
 mod signals;
 
