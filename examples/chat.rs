@@ -3,11 +3,25 @@
 //! `cargo run --example chat`, then open http://127.0.0.1:8787 in some tabs.
 //! A room is a Durable Object: `&mut self`, so nothing here needs a lock.
 
+use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use wsworker::ListOptions;
 use wsworker::prelude::*;
+
+enum Route {
+    Page,
+    Socket,
+    History,
+}
+
+static ROUTES: LazyLock<Router<Route>> = LazyLock::new(|| {
+    Router::new()
+        .route("/room/{name}", Route::Page)
+        .route("/room/{name}/ws", Route::Socket)
+        .route("/room/{name}/history", Route::History)
+});
 
 #[worker(objects(Room))]
 #[derive(Clone)]
@@ -15,14 +29,18 @@ struct Chat;
 
 impl Worker for Chat {
     async fn fetch(&mut self, req: Request, env: &Env) -> Result<Response> {
-        let path: Vec<_> = req.path().split('/').skip(1).collect();
-        let room = |name| env.durable_object::<Room>().get_by_name(name);
-        match *path {
-            [""] => Response::redirect("/room/lobby", 302),
-            ["room", _] => Ok(Response::html(include_str!("chat.html"))),
-            ["room", name, "ws"] => room(name).fetch(req).await,
-            ["room", name, "history"] => Response::json(&room(name).history(KEPT).await?),
-            _ => Response::error("Not found\n", 404),
+        if req.path() == "/" {
+            return Response::redirect("/room/lobby", 302);
+        }
+        let Some((route, params)) = ROUTES.at(req.path()) else {
+            return Response::error("Not found\n", 404);
+        };
+        let name = params.get("name")?; // decoded, or a 400 that says what is wrong
+        let room = env.durable_object::<Room>().get_by_name(&name);
+        match route {
+            Route::Page => Ok(Response::html(include_str!("chat.html"))),
+            Route::Socket => room.fetch(req).await,
+            Route::History => Response::json(&room.history(KEPT).await?),
         }
     }
 }

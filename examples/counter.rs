@@ -4,7 +4,12 @@
 //! send `incr` or `get`; http://127.0.0.1:8787/counter/visits shows the count too.
 //! The counts are kept in `wsworker-data`, over restarts and crashes.
 
+use std::sync::LazyLock;
+
 use wsworker::prelude::*;
+
+static COUNTERS: LazyLock<Router<()>> =
+    LazyLock::new(|| Router::new().route("/counter/{name}", ()));
 
 #[worker(objects(Counter))]
 #[derive(Clone)]
@@ -12,11 +17,11 @@ struct Site;
 
 impl Worker for Site {
     async fn fetch(&mut self, req: Request, env: &Env) -> Result<Response> {
-        let name = req.path().strip_prefix("/counter/");
-        let Some(name) = name.filter(|name| !name.is_empty()) else {
+        let Some(((), params)) = COUNTERS.at(req.path()) else {
             return Response::error("Not found: there is /counter/NAME\n", 404);
         };
-        let counter = env.durable_object::<Counter>().get_by_name(name);
+        let name = params.get("name")?; // decoded, or a 400 that says what is wrong
+        let counter = env.durable_object::<Counter>().get_by_name(&name);
         counter.fetch(req).await
     }
 }

@@ -58,6 +58,26 @@ fn people_hear_each_other_and_who_is_there() {
 }
 
 #[test]
+fn a_rooms_name_is_decoded_and_one_that_cannot_be_is_400() {
+    within(async || {
+        let data = tempfile::tempdir().unwrap();
+        let (_chat, addr) = start(data.path());
+        let mut ann = RawClient::open_at(addr, "/room/caf%C3%A9/ws?name=Ann").await;
+        let mut bob = RawClient::open_at(addr, "/room/%63af%c3%a9/ws?name=Bob").await;
+        told(&mut bob, r#"{"people":["Ann","Bob"]}"#).await;
+        ann.send(Frame::text("hello")).await;
+        told(&mut bob, r#"{"line"#).await;
+        let mut plain = RawClient::connect(addr).await;
+        for path in ["", "/ws", "/history"] {
+            let refused = plain.get(&format!("/room/%zz{path}")).await;
+            assert_eq!(refused.status, 400, "{path}");
+            assert!(refused.text().starts_with("'%zz' in the path"));
+        }
+        assert_eq!(plain.get("/room/a/b/ws").await.status, 404);
+    });
+}
+
+#[test]
 fn the_last_hundred_lines_outlive_a_kill() {
     within(async || {
         let data = tempfile::tempdir().unwrap();

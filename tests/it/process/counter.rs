@@ -61,6 +61,32 @@ fn it_counts_each_name_and_keeps_the_counts_over_a_restart() {
 }
 
 #[test]
+fn a_name_is_decoded_and_one_that_cannot_be_is_400() {
+    within(async || {
+        let data = tempfile::tempdir().unwrap();
+        let (_counter, addr) = start(data.path());
+        let mut client = RawClient::open_at(addr, "/counter/caf%C3%A9%2Fbar").await;
+        client.send(Frame::text("incr")).await;
+        client.expect_text("1").await;
+        let mut plain = RawClient::connect(addr).await;
+        let same = plain.get("/counter/c%61f%c3%a9%2fbar").await;
+        assert_eq!(same.text(), "1\n");
+        // A slash that is not escaped is the path's.
+        assert_eq!(plain.get("/counter/caf%C3%A9/bar").await.status, 404);
+        for (path, wanted) in [
+            ("/counter/%zz", "'%zz' in the path has a '%' without"),
+            ("/counter/a%f", "'a%f' in the path has a '%' without"),
+            ("/counter/%ff", "'%ff' in the path is not UTF-8"),
+        ] {
+            let refused = plain.get(path).await;
+            assert_eq!(refused.status, 400, "{path}");
+            assert!(refused.text().starts_with(wanted), "{}", refused.text());
+        }
+        assert_eq!(plain.get("/counter/").await.status, 404);
+    });
+}
+
+#[test]
 fn a_second_process_on_the_same_data_says_so_and_ends() {
     within(async || {
         let data = tempfile::tempdir().unwrap();

@@ -150,8 +150,8 @@ impl<'a> Params<'a> {
     /// The parameter's text, percent-decoded.
     ///
     /// # Errors
-    /// What was sent is not UTF-8, which stands for 400; or the route has no
-    /// such parameter, which is the program's mistake.
+    /// What was sent has a `%` without two hexadecimal digits, or is not UTF-8, which
+    /// stands for 400; or the route has no such parameter, which is the program's mistake.
     pub fn get(&self, name: &str) -> Result<Cow<'a, str>> {
         let Some(raw) = self.0.get(name) else {
             let names: Vec<_> = self.0.iter().map(|(name, _)| name).collect();
@@ -160,10 +160,16 @@ impl<'a> Params<'a> {
                 names.join(", ")
             )));
         };
-        percent_decode_str(raw).decode_utf8().map_err(|_| {
-            let message = format!("'{raw}' in the path is not UTF-8");
+        let wrong = |what| {
+            let message = format!("'{raw}' in the path {what}");
             Error::rejected(StatusCode::BAD_REQUEST, message)
-        })
+        };
+        // As it is, it would be the same text as one whose `%` was sent as `%25`.
+        if !escapes_are_whole(raw) {
+            return Err(wrong("has a '%' without two hexadecimal digits"));
+        }
+        let decoded = percent_decode_str(raw).decode_utf8();
+        decoded.map_err(|_| wrong("is not UTF-8"))
     }
 
     /// The parameter as a number, or whatever else is made from a text.
@@ -177,6 +183,12 @@ impl<'a> Params<'a> {
             Error::rejected(StatusCode::BAD_REQUEST, message)
         })
     }
+}
+
+/// RFC 3986 §2.1.
+fn escapes_are_whole(text: &str) -> bool {
+    let mut escapes = text.split('%').skip(1).map(str::as_bytes);
+    escapes.all(|rest| rest.len() >= 2 && rest[..2].iter().all(u8::is_ascii_hexdigit))
 }
 
 /// As they were sent.
@@ -238,9 +250,22 @@ mod tests {
     #[test]
     fn a_bad_parameter_is_400_and_an_unknown_one_is_ours() {
         let router = router();
-        let (_, params) = router.at("/room/%ff").unwrap();
-        let error = params.get("name").unwrap_err();
-        assert_eq!(error.status(), Some(StatusCode::BAD_REQUEST));
+        for (path, wanted) in [
+            ("/room/%ff", "'%ff' in the path is not UTF-8"),
+            (
+                "/room/a%2",
+                "'a%2' in the path has a '%' without two hexadecimal digits",
+            ),
+            (
+                "/room/%g0%20",
+                "'%g0%20' in the path has a '%' without two hexadecimal digits",
+            ),
+        ] {
+            let (_, params) = router.at(path).unwrap();
+            let error = params.get("name").unwrap_err();
+            assert_eq!(error.status(), Some(StatusCode::BAD_REQUEST));
+            assert_eq!(error.to_string(), wanted);
+        }
         let (_, params) = router.at("/@anna/posts/x").unwrap();
         let error = params.parse::<u64>("id").unwrap_err();
         assert_eq!(error.status(), Some(StatusCode::BAD_REQUEST));
