@@ -165,7 +165,7 @@ impl Room {
             ["attach", value] => self.ctx.attach(ws.unwrap(), value)?,
             ["sockets"] => return Ok(Some(all().len().to_string())),
             ["close-all"] => all().iter().try_for_each(|ws| ws.close_with(4000, "all"))?,
-            ["auto"] => self.ctx.set_auto_response(Some(("ping", "pong"))),
+            ["auto"] => self.ctx.set_auto_response("ping", "pong"),
             ["sleep", millis] => {
                 tokio::time::sleep(Duration::from_millis(millis.parse()?)).await;
             }

@@ -439,7 +439,7 @@ async fn an_auto_response_leaves_its_time() {
     async fn time(env: &Env) -> Option<std::time::SystemTime> {
         let time = event(env, "a", |probe| {
             Box::pin(async {
-                probe.ctx.set_auto_response(Some(("ping", "pong")));
+                probe.ctx.set_auto_response("ping", "pong");
                 let ws = probe.ctx.sockets().iter().next().unwrap();
                 probe.ctx.auto_response_timestamp(&ws)
             })
@@ -450,6 +450,35 @@ async fn an_auto_response_leaves_its_time() {
     let before = std::time::SystemTime::now() - Duration::from_secs(1);
     assert_eq!(ask(&mut ws, "ping").await, "pong");
     assert!(time(&env).await.unwrap() > before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_auto_response_is_known_changed_and_ended() {
+    let (server, env) = probe().await;
+    let mut ws = server.connect("/a").await.unwrap();
+    async fn set(env: &Env, answer: Option<&'static str>) -> Option<(Message, Message)> {
+        let set = event(env, "a", move |probe| {
+            Box::pin(async move {
+                let before = probe.ctx.auto_response();
+                match answer {
+                    Some(answer) => probe.ctx.set_auto_response("say hi", answer),
+                    None => probe.ctx.clear_auto_response(),
+                }
+                Ok(before)
+            })
+        });
+        set.await.unwrap()
+    }
+    let pair = |answer: &str| Some((Message::from("say hi"), Message::from(answer)));
+    assert_eq!(ask(&mut ws, "say hi").await, "hi");
+    assert_eq!(set(&env, Some("one")).await, None);
+    assert_eq!(ask(&mut ws, "say hi").await, "one");
+    assert_eq!(set(&env, Some("two")).await, pair("one"));
+    assert_eq!(ask(&mut ws, "say hi").await, "two");
+    assert_eq!(ask(&mut ws, "say ho").await, "ho");
+    assert_eq!(set(&env, None).await, pair("two"));
+    assert_eq!(ask(&mut ws, "say hi").await, "hi");
+    assert_eq!(set(&env, None).await, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,7 +41,7 @@ impl<T: DurableObject> ObjectSocket<T> {
     /// Is the message answered without waking the object?
     #[inline]
     fn auto_responds(&self, message: &Message) -> bool {
-        let pair = self.member.core.auto_response(message);
+        let pair = self.member.core.auto_response_to(message);
         if let Some(pair) = &pair {
             self.member.auto_respond(&pair.1);
         }

@@ -154,11 +154,22 @@ impl ObjectContext {
     }
 
     /// Answers every message that equals `request` with `response`, without waking
-    /// the object and outside the order of its events. `None::<(&str, &str)>` ends it.
+    /// the object and outside the order of its events, in place of an earlier pair.
     /// Stays when the object hibernates; not part of the event.
-    pub fn set_auto_response<M: Into<Message>>(&self, pair: Option<(M, M)>) {
-        let pair = pair.map(|(request, response)| (request.into(), response.into()));
-        self.core.set_auto_response(pair);
+    pub fn set_auto_response(&self, request: impl Into<Message>, response: impl Into<Message>) {
+        let pair = (request.into(), response.into());
+        self.core.set_auto_response(Some(pair));
+    }
+
+    /// Ends what [`set_auto_response`](Self::set_auto_response) began: the object hears
+    /// such messages again. Not part of the event.
+    pub fn clear_auto_response(&self) {
+        self.core.set_auto_response(None);
+    }
+
+    /// The message that is answered so, and its answer.
+    pub fn auto_response(&self) -> Option<(Message, Message)> {
+        self.core.auto_response()
     }
 
     /// When the socket was last answered so.

@@ -251,9 +251,13 @@ impl Core {
         *lock(&self.auto_response) = pair.map(Arc::new);
     }
 
-    /// The answer to a message that the object need not hear.
+    pub(super) fn auto_response(&self) -> Option<(Message, Message)> {
+        lock(&self.auto_response).as_deref().cloned()
+    }
+
+    /// The pair, if it answers a message, that the object need not hear then.
     #[inline]
-    pub(super) fn auto_response(&self, message: &Message) -> Option<Arc<(Message, Message)>> {
+    pub(super) fn auto_response_to(&self, message: &Message) -> Option<Arc<(Message, Message)>> {
         if !self.responds.load(Ordering::Acquire) {
             return None;
         }
