@@ -124,8 +124,8 @@ impl RequestBuilder {
     }
 
     /// Takes out all headers of this name.
-    pub fn without_header(mut self, name: &str) -> Self {
-        self.head.headers.remove(name);
+    pub fn without_header(mut self, name: impl AsRef<str>) -> Self {
+        self.head.headers.remove(name.as_ref());
         self
     }
 

@@ -114,8 +114,8 @@ impl Request {
 
     /// The first header of this name, in any case. `None` too if its value is
     /// not visible ASCII; [`headers`](Self::headers) has the bytes.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.headers.get(name)?.to_str().ok()
+    pub fn header(&self, name: impl AsRef<str>) -> Option<&str> {
+        self.head.headers.get(name.as_ref())?.to_str().ok()
     }
 
     /// Where the request came from: the TCP peer, or, if that is one of

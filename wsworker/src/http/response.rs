@@ -130,8 +130,8 @@ impl Response {
 
     /// The first header of this name, in any case. `None` too if its value is
     /// not visible ASCII; [`headers`](Self::headers) has the bytes.
-    pub fn header_str(&self, name: &str) -> Option<&str> {
-        self.response.headers().get(name)?.to_str().ok()
+    pub fn header_str(&self, name: impl AsRef<str>) -> Option<&str> {
+        self.response.headers().get(name.as_ref())?.to_str().ok()
     }
 
     /// The body, to be kept or sent on.
@@ -166,7 +166,8 @@ impl Response {
         self
     }
 
-    /// Sets a header, over one of the same name.
+    /// Sets a header, over one of the same name. Both halves may be any text: `&str`,
+    /// `String`, an `http::HeaderName`.
     ///
     /// What frames the message is the server's and is left out, with a warning
     /// in the log: `Transfer-Encoding`, `Content-Length` but for a stream, and in
@@ -176,7 +177,7 @@ impl Response {
     /// If the name or the value cannot be a header. For parts that are not
     /// constants use [`try_header`](Self::try_header).
     #[track_caller]
-    pub fn header(self, name: &str, value: &str) -> Self {
+    pub fn header(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         match self.try_header(name, value) {
             Ok(response) => response,
             Err(error) => panic!("{error}"),
@@ -187,8 +188,8 @@ impl Response {
     ///
     /// # Errors
     /// The name or the value cannot be a header.
-    pub fn try_header(mut self, name: &str, value: &str) -> Result<Self> {
-        let (name, value) = header(name, value)?;
+    pub fn try_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Result<Self> {
+        let (name, value) = header(name.as_ref(), value.as_ref())?;
         if self.is_reserved(&name) {
             tracing::warn!(%name, "this header is the server's; what the worker set is left out");
         } else if name == CONTENT_LENGTH && number(&value).is_none() {

@@ -133,6 +133,20 @@ fn the_error_of_a_101_says_where_one_comes_from() {
 }
 
 #[test]
+fn a_header_is_given_and_asked_for_by_any_text() {
+    let (name, value) = ("x-room".to_owned(), format!("room {}", 7));
+    let response = Response::text("")
+        .header(&name, &value)
+        .header(http::header::ETAG, value.clone())
+        .try_header(name.clone(), "8")
+        .unwrap();
+    assert_eq!(response.header_str(http::header::ETAG), Some(&*value));
+    assert_eq!(response.header_str(&name), Some("8"));
+    let request = Request::get("http://a/").header(&name, value).build();
+    assert_eq!(request.unwrap().header(name), Some("room 7"));
+}
+
+#[test]
 fn a_bad_header_is_an_error_that_does_not_show_its_value() {
     assert!(Response::text("").try_header("a b", "x").is_err());
     let error = Response::text("").try_header("x", "secret\n").unwrap_err();
