@@ -69,6 +69,9 @@ enum Kind {
     Closed,
     /// A value that the called function does not take.
     Invalid,
+    /// A text, perhaps a client's, that is not what it is to be.
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    Unreadable,
     /// A worker's code failed.
     Application,
     /// A worker's code panicked.
@@ -136,7 +139,7 @@ impl Error {
     /// A value was given that cannot be used: a close code that may not be
     /// sent, a reason that is too long, a subprotocol that was not offered.
     pub fn is_invalid(&self) -> bool {
-        matches!(self.0.kind, Kind::Invalid)
+        matches!(self.0.kind, Kind::Invalid | Kind::Unreadable)
     }
 
     /// The peer broke RFC 6455 or a limit.
@@ -225,10 +228,11 @@ impl Error {
 
     /// The HTTP status that answers the request, if this error stands for one:
     /// what [`Request::upgrade`](crate::Request::upgrade) refuses with, or what
-    /// is wrong with a request's query or body.
+    /// is wrong with a request's query or body, or with the digits of an object's id.
     pub fn status(&self) -> Option<StatusCode> {
         match self.0.kind {
             Kind::Rejected(status, _) => Some(status),
+            Kind::Unreadable => Some(StatusCode::BAD_REQUEST),
             Kind::Overloaded => Some(StatusCode::SERVICE_UNAVAILABLE),
             _ => None,
         }
@@ -282,6 +286,12 @@ impl Error {
 
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::with(Kind::Invalid, message, None)
+    }
+
+    /// Such texts come from clients: it stands for 400.
+    #[cfg(feature = "objects")]
+    pub(crate) fn unreadable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(Kind::Unreadable, message, None)
     }
 
     pub(crate) fn panic(message: impl Into<Cow<'static, str>>) -> Self {

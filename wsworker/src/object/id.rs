@@ -50,14 +50,15 @@ impl<T> ObjectId<T> {
     }
 }
 
-/// From 64 hexadecimal digits, of either case.
+/// From 64 hexadecimal digits, of either case. What is none is
+/// [`is_invalid`](Error::is_invalid), and stands for 400.
 impl<T> FromStr for ObjectId<T> {
     type Err = Error;
 
     fn from_str(digits: &str) -> Result<Self> {
         let wrong = |seen: String| {
             let wanted = "an object's id is 64 hexadecimal digits";
-            Err(Error::invalid(format!("{wanted}, got {seen}")))
+            Err(Error::unreadable(format!("{wanted}, got {seen}")))
         };
         if let Some(bad) = digits.chars().find(|c| !c.is_ascii_hexdigit()) {
             return wrong(format!("'{}'", bad.escape_default()));
@@ -136,7 +137,12 @@ mod tests {
 
     #[test]
     fn what_is_no_id_is_refused_with_a_reason() {
-        let refused = |text: &str| text.parse::<Id>().unwrap_err().to_string();
+        let refused = |text: &str| {
+            let error = text.parse::<Id>().unwrap_err();
+            assert!(error.is_invalid());
+            assert_eq!(error.status(), Some(http::StatusCode::BAD_REQUEST));
+            error.to_string()
+        };
         assert_eq!(
             refused(&"0".repeat(63)),
             "an object's id is 64 hexadecimal digits, got 63 characters"

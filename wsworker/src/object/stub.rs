@@ -67,7 +67,8 @@ impl<T: DurableObject> Namespace<T> {
     /// The id that was written as these 64 hexadecimal digits.
     ///
     /// # Errors
-    /// They are none ([`is_invalid`](Error::is_invalid)).
+    /// They are none ([`is_invalid`](Error::is_invalid)). As they come from clients it stands
+    /// for 400: `?` in `fetch` answers that.
     pub fn id_from_string(&self, digits: &str) -> Result<ObjectId<T>> {
         digits.parse()
     }
