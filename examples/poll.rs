@@ -76,7 +76,7 @@ impl DurableObject for Room {
 
     async fn on_open(&mut self, ws: &WebSocket, _req: &Request) -> Result<()> {
         let Some(poll) = self.poll().await? else {
-            return Ok(());
+            return ws.send(json!({ "poll": null }).to_string());
         };
         ws.send(told(&poll, self.is_host(ws)?))?;
         match self.ctx.storage().get::<usize>(self.ballot(ws)?).await? {

@@ -27,6 +27,12 @@ async fn voter(addr: SocketAddr, id: &str) -> RawClient {
     RawClient::open_at(addr, &format!("/poll/lunch?voter={id}")).await
 }
 
+/// It is there, and nothing was asked yet.
+async fn early(mut client: RawClient) -> RawClient {
+    client.expect_text(r#"{"poll":null}"#).await;
+    client
+}
+
 async fn ask(host: &mut RawClient, seconds: u64) {
     let asked = format!(r#"{{"question":"Tea?","options":["yes","no"],"seconds":{seconds}}}"#);
     host.send(Frame::text(asked)).await;
@@ -55,9 +61,9 @@ fn hosts_see_the_votes_as_they_come_and_voters_at_the_end() {
     within(async || {
         let data = tempfile::tempdir().unwrap();
         let (_poll, addr) = start(data.path());
-        let mut host = host(addr).await;
-        let mut ann = voter(addr, "ann").await;
-        let mut bob = voter(addr, "bob").await;
+        let mut host = early(host(addr).await).await;
+        let mut ann = early(voter(addr, "ann").await).await;
+        let mut bob = early(voter(addr, "bob").await).await;
         ask(&mut host, 3).await;
         told(&mut host, "[0,0]", false).await;
         for voter in [&mut ann, &mut bob] {
@@ -90,7 +96,7 @@ fn what_is_no_vote_and_no_question_is_answered() {
     within(async || {
         let data = tempfile::tempdir().unwrap();
         let (_poll, addr) = start(data.path());
-        let mut host = host(addr).await;
+        let mut host = early(host(addr).await).await;
         for (wrong, wanted) in [
             ("0", "send a question"),
             (
@@ -106,7 +112,7 @@ fn what_is_no_vote_and_no_question_is_answered() {
             let answer = host.read_frame().await;
             assert!(answer.text().contains(wanted), "{}", answer.text());
         }
-        let mut ann = voter(addr, "ann").await;
+        let mut ann = early(voter(addr, "ann").await).await;
         ann.send(Frame::text("0")).await;
         ann.expect_text(r#"{"error":"there is no poll now"}"#).await;
         ask(&mut host, 60).await;
@@ -125,8 +131,8 @@ fn a_poll_and_its_votes_outlive_a_kill_and_the_alarm_ends_it() {
     within(async || {
         let data = tempfile::tempdir().unwrap();
         let (poll, addr) = start(data.path());
-        let mut asking = host(addr).await;
-        let mut ann = voter(addr, "ann").await;
+        let mut asking = early(host(addr).await).await;
+        let mut ann = early(voter(addr, "ann").await).await;
         ask(&mut asking, 5).await;
         told(&mut ann, "null", false).await;
         choose(&mut ann, 0).await;
@@ -148,9 +154,9 @@ fn a_poll_whose_time_came_while_nothing_ran_ends_at_the_start() {
     within(async || {
         let data = tempfile::tempdir().unwrap();
         let (poll, addr) = start(data.path());
-        let mut host = host(addr).await;
-        let mut ann = voter(addr, "ann").await;
-        ask(&mut host, 1).await;
+        let mut host = early(host(addr).await).await;
+        let mut ann = early(voter(addr, "ann").await).await;
+        ask(&mut host, 2).await;
         let running = told(&mut ann, "null", false).await;
         choose(&mut ann, 0).await;
         poll.signal(Signal::KILL);
@@ -192,6 +198,7 @@ fn a_poll_has_a_page_and_a_name_that_is_decoded() {
         }
         let mut host = RawClient::open_at(addr, "/poll/caf%C3%A9?role=host").await;
         let mut ann = RawClient::open_at(addr, "/poll/%63af%c3%a9?voter=ann").await;
+        ann.expect_text(r#"{"poll":null}"#).await;
         ask(&mut host, 60).await;
         told(&mut ann, "null", false).await;
     });
