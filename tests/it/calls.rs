@@ -101,16 +101,19 @@ fn a_call_gives_what_the_method_gave() {
 }
 
 #[test]
-fn an_error_undoes_the_call_and_comes_back_as_it_is() {
+fn an_error_undoes_the_call_and_says_whose_it_is() {
     in_room(async |room: &RoomStub| {
         let error = room.count_and_fail().await.unwrap_err();
         let own = Response::error("no", 99).unwrap_err();
-        assert_eq!(error.to_string(), own.to_string());
+        assert_eq!(error.to_string(), format!("room.count_and_fail: {own}"));
         assert!(error.is_invalid() && own.is_invalid());
         assert_eq!(room.count().await?, 1);
 
         let error = room.parse("x".into()).await.unwrap_err();
-        assert_eq!(error.to_string(), "invalid digit found in string");
+        assert_eq!(
+            error.to_string(),
+            "room.parse: invalid digit found in string"
+        );
         Ok(())
     });
 }
@@ -123,9 +126,67 @@ fn what_cannot_be_encoded_or_decoded_undoes_the_call_and_names_it() {
         assert!(error.to_string().contains("call 'count_torn'"), "{error}");
 
         let error = room.count_dark().await.unwrap_err();
-        assert_eq!(error.to_string(), "the call 'count_dark': too dark");
+        let wanted = "room.count_dark: the call 'count_dark': too dark";
+        assert_eq!(error.to_string(), wanted);
         assert_eq!(room.count().await?, 1);
         Ok(())
+    });
+}
+
+#[test]
+fn an_error_names_every_object_that_it_came_through() {
+    #[durable_object(name = "Desk")]
+    struct Desk(Env);
+
+    impl DurableObject for Desk {
+        async fn new(_: ObjectContext, env: Env) -> Result<Self> {
+            Ok(Self(env))
+        }
+
+        async fn fetch(&mut self, req: Request) -> Result<Response> {
+            let rooms = self.0.durable_object::<Room>();
+            if let Some(id) = req.query_param("id") {
+                let room = rooms.get(rooms.id_from_string(&id)?);
+                return Ok(Response::text(room.id().to_string()));
+            }
+            let room = rooms.get_by_name("7");
+            let number = room.parse(req.path()[1..].to_owned()).await?;
+            Ok(Response::text(number.to_string()))
+        }
+    }
+
+    #[worker(objects(Room, Desk))]
+    #[derive(Clone)]
+    struct Hotel;
+
+    impl Worker for Hotel {
+        async fn fetch(&mut self, req: Request, env: &Env) -> Result<Response> {
+            let desk = env.durable_object::<Desk>().get_by_name("ground floor");
+            match desk.fetch(req).await {
+                Err(error) if error.status().is_none() => Ok(Response::text(error.to_string())),
+                answer => answer,
+            }
+        }
+    }
+
+    within(async || {
+        let server = TestServer::start(Hotel, Via::Memory).await.unwrap();
+        let mut failed = server.fetch("/x").await.unwrap();
+        assert_eq!(
+            failed.text().await.unwrap(),
+            "Desk.fetch: room.parse: invalid digit found in string"
+        );
+        // What stands for a 4xx is the client's to read, as it is.
+        let mut refused = server.fetch("/?id=12x").await.unwrap();
+        assert_eq!(refused.status(), 400);
+        assert_eq!(
+            refused.text().await.unwrap(),
+            "an object's id is 64 hexadecimal digits, got 'x'"
+        );
+        let id = "0f".repeat(32);
+        let mut found = server.fetch(&*format!("/?id={id}")).await.unwrap();
+        assert_eq!(found.text().await.unwrap(), id);
+        server.shutdown().await.unwrap();
     });
 }
 

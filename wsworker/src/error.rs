@@ -14,7 +14,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Opaque on purpose: ask it with [`is_full`](Self::is_full),
 /// [`is_closed`](Self::is_closed) and the like. It prints as one readable
-/// chain, with `Debug` too, since `main` may return it.
+/// chain, with `Debug` too, since `main` may return it. One that comes out of a
+/// Durable Object begins with whose it is, `Room.join: …`: with its class's name and
+/// the method, of each object that it came through.
 ///
 /// Every standard error converts into it, so `?` works in a worker's callbacks.
 /// That is so because it is no [`std::error::Error`] itself, as with `anyhow`.
@@ -47,6 +49,8 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: Kind,
+    /// Whose it is: `Room.join: `, perhaps several, the outermost first.
+    whose: String,
     message: Cow<'static, str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -366,7 +370,14 @@ impl Error {
         }
     }
 
-    /// The text without its sources.
+    /// The same error, said to be of this method of an object.
+    #[cfg(feature = "objects")]
+    pub(crate) fn of_method(mut self, class: &str, method: &str) -> Self {
+        self.0.whose.insert_str(0, &format!("{class}.{method}: "));
+        self
+    }
+
+    /// The text without its sources, and without whose it is.
     pub(crate) fn message(&self) -> &str {
         &self.0.message
     }
@@ -379,6 +390,7 @@ impl Error {
         let message = message.into();
         Self(Box::new(Inner {
             kind,
+            whose: String::new(),
             message,
             source,
         }))
@@ -387,6 +399,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.whose)?;
         f.write_str(&self.0.message)?;
         let mut source = self.0.source.as_deref().map(|s| s as &dyn StdError);
         // An application's error shows as itself: its own text leads.

@@ -57,7 +57,8 @@ impl DurableObject for Small {
 
     async fn on_error(&mut self, ws: &WebSocket, error: &Error) {
         let text = error.to_string();
-        let _ = ws.send(&text[..10]);
+        let why = text.strip_prefix("Small.on_message: ");
+        let _ = ws.send(&why.unwrap()[..10]);
     }
 }
 

@@ -115,7 +115,10 @@ impl<T: DurableObject> Cell<T> {
             (Ok(output), None) => {
                 Gate::enter(&self.core, done, source, asked).map(|settled| (output, settled))
             }
-            (Err(error), _) | (Ok(_), Some(error)) => Err(error),
+            (Err(error), _) | (Ok(_), Some(error)) => Err(match J::METHOD {
+                Some(method) => error.of_method(T::NAME, method),
+                None => error,
+            }),
         };
         let failure = match entered {
             Ok(ended) => {
@@ -144,7 +147,8 @@ impl<T: DurableObject> Cell<T> {
             Some(object) => object,
             none => {
                 let context = ObjectContext::of(&self.core);
-                let object = T::new(context, self.class.env()?).await?;
+                let object = T::new(context, self.class.env()?).await;
+                let object = object.map_err(|error| error.of_method(T::NAME, "new"))?;
                 none.insert(Kept::new(object))
             }
         };

@@ -17,6 +17,10 @@ use crate::storage::{AlarmChange, Batch};
 pub(super) trait Job<T>: Send {
     type Output: Send;
 
+    /// The method that it calls: what an error of it is named after. A typed call names
+    /// its own.
+    const METHOD: Option<&'static str>;
+
     /// Do others like it often follow at once? Then they send together.
     const GATHERS: bool = false;
 
@@ -50,6 +54,8 @@ pub type Called<'a, R> = Pin<Box<dyn Future<Output = Result<R>> + Send + 'a>>;
 impl<T: DurableObject> Job<T> for Fetch {
     type Output = Response;
 
+    const METHOD: Option<&'static str> = Some("fetch");
+
     async fn run(self, object: &mut T) -> Result<Response> {
         let head = self.0.shared_head().clone();
         let response = object.fetch(self.0).await?;
@@ -62,6 +68,8 @@ impl<T: DurableObject> Job<T> for Fetch {
 impl<T: DurableObject> Job<T> for OnOpen<'_> {
     type Output = ();
 
+    const METHOD: Option<&'static str> = Some("on_open");
+
     async fn run(self, object: &mut T) -> Result<()> {
         object.on_open(self.0, self.1).await
     }
@@ -70,6 +78,7 @@ impl<T: DurableObject> Job<T> for OnOpen<'_> {
 impl<T: DurableObject> Job<T> for OnMessage<'_> {
     type Output = ();
 
+    const METHOD: Option<&'static str> = Some("on_message");
     const GATHERS: bool = true;
 
     fn run(self, object: &mut T) -> impl Future<Output = Result<()>> + Send {
@@ -82,6 +91,8 @@ impl<T: DurableObject> Job<T> for OnMessage<'_> {
 impl<T: DurableObject> Job<T> for OnClose<'_> {
     type Output = ();
 
+    const METHOD: Option<&'static str> = Some("on_close");
+
     async fn run(self, object: &mut T) -> Result<()> {
         object.on_close(self.0, self.1).await;
         Ok(())
@@ -91,6 +102,8 @@ impl<T: DurableObject> Job<T> for OnClose<'_> {
 impl<T: DurableObject> Job<T> for OnError<'_> {
     type Output = ();
 
+    const METHOD: Option<&'static str> = Some("on_error");
+
     async fn run(self, object: &mut T) -> Result<()> {
         object.on_error(self.0, self.1).await;
         Ok(())
@@ -99,6 +112,8 @@ impl<T: DurableObject> Job<T> for OnError<'_> {
 
 impl<T: DurableObject> Job<T> for OnAlarm {
     type Output = ();
+
+    const METHOD: Option<&'static str> = Some("alarm");
 
     /// Cleared by its own commit, unless the handler sets another.
     fn prepare(&self, batch: &mut Batch) {
@@ -116,6 +131,8 @@ where
     F: for<'a> FnOnce(&'a mut T) -> Called<'a, R> + Send,
 {
     type Output = R;
+
+    const METHOD: Option<&'static str> = None;
 
     async fn run(self, object: &mut T) -> Result<R> {
         (self.0)(object).await

@@ -35,14 +35,16 @@ type Reply = Vec<u8>;
 /// What the methods of a typed stub call.
 ///
 /// # Errors
-/// The method's own, as they are; and those of [`Stub::call`].
+/// The method's own, and those of [`Stub::call`], named after the method.
 pub async fn call<T: DurableObject>(
     stub: &Stub<T>,
     arguments: Arguments,
     method: Method<T>,
 ) -> Result<Reply> {
+    let name = arguments.call;
     let received = arguments.received()?;
-    stub.call(move |object| method(object, received)).await
+    let called = stub.call(move |object| method(object, received)).await;
+    called.map_err(|error| error.of_method(T::NAME, name))
 }
 
 /// The arguments of a call on their way: a MessagePack array.
