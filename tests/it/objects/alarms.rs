@@ -1,9 +1,17 @@
 //! Alarms: at their time, at least once, and tried again.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::time::Instant;
+use wsworker::__private::Called;
+use wsworker::ObjectId;
+use wsworker::storage::MemoryStorage;
+
+use super::probe::serve;
 use super::storage::Scripted;
 use super::*;
+use crate::log::Logged;
 
 #[tokio::test(start_paused = true)]
 async fn an_alarm_comes_at_its_time_and_is_gone() {
@@ -123,4 +131,115 @@ async fn an_alarm_at_a_time_comes_by_the_clock_that_the_object_reads() {
     ws.send("alarm-at 60000").unwrap();
     ws.quiet_for(Duration::from_secs(59)).await.unwrap();
     assert_eq!(ws.text().await.unwrap(), "alarm 0 false");
+}
+
+/// Its alarms fail, and are noted.
+#[durable_object]
+struct Failing {
+    ctx: ObjectContext,
+}
+
+/// Whose, after how many retries, and when.
+static TRIES: Mutex<Vec<(ObjectId, u32, Instant)>> = Mutex::new(Vec::new());
+
+impl DurableObject for Failing {
+    async fn new(ctx: ObjectContext, _: Env) -> Result<Self> {
+        Ok(Self { ctx })
+    }
+
+    async fn alarm(&mut self, info: AlarmInfo) -> Result<()> {
+        let tried = (self.ctx.id(), info.retries, Instant::now());
+        TRIES.lock().unwrap().push(tried);
+        Err(Error::new("as asked"))
+    }
+}
+
+fn of<R, F>(env: &Env, name: &str, event: F) -> impl Future<Output = Result<R>> + use<R, F>
+where
+    R: Send + 'static,
+    F: for<'a> FnOnce(&'a mut Failing) -> Called<'a, R> + Send + 'static,
+{
+    let failing = env.durable_object::<Failing>().get_by_name(name);
+    async move { failing.call(event).await }
+}
+
+async fn set_alarm(env: &Env, name: &str) -> ObjectId {
+    of(env, name, |failing| {
+        Box::pin(async {
+            let soon = Duration::from_millis(100);
+            failing.ctx.storage().set_alarm_after(soon)?;
+            Ok(failing.ctx.id())
+        })
+    })
+    .await
+    .unwrap()
+}
+
+fn tries(id: ObjectId) -> Vec<(u32, Instant)> {
+    let tries = TRIES.lock().unwrap();
+    let of_it = tries.iter().filter(|(whose, ..)| *whose == id);
+    of_it.map(|(_, retries, at)| (*retries, *at)).collect()
+}
+
+fn retries(id: ObjectId) -> Vec<u32> {
+    tries(id).into_iter().map(|(retries, _)| retries).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn tries_are_counted_ever_further_apart_and_the_last_is_logged() {
+    let logged = Logged::start();
+    let (_server, env) = serve::<Failing>(MemoryStorage::new()).await;
+    let id = set_alarm(&env, "a").await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let tries = tries(id);
+    assert_eq!(retries(id), Vec::from_iter(0..=6));
+    for (n, pair) in tries.windows(2).enumerate() {
+        let waited = (pair[1].1 - pair[0].1).as_secs_f64();
+        // With up to half of it added.
+        let least = f64::from(2 << n);
+        assert!(
+            (least..least * 1.5 + 0.1).contains(&waited),
+            "try {n}: {waited} s"
+        );
+    }
+    assert_eq!(logged.take("is tried again").len(), 6);
+    assert_eq!(logged.take("failed 7 times and is dropped").len(), 1);
+    let left = of(&env, "a", |failing| {
+        Box::pin(async { failing.ctx.storage().alarm().await })
+    });
+    assert_eq!(left.await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_count_of_tries_outlives_a_restart() {
+    let storage = Arc::new(MemoryStorage::new());
+    let (server, env) = serve::<Failing>(storage.clone()).await;
+    let id = set_alarm(&env, "b").await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(retries(id), [0, 1]);
+    server.shutdown().await.unwrap();
+    let (_server, _env) = serve::<Failing>(storage).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(retries(id), Vec::from_iter(0..=6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_of_a_class_that_is_not_registered_is_kept_and_reported() {
+    let logged = Logged::start();
+    let storage = Arc::new(MemoryStorage::new());
+    let (server, env) = serve::<Failing>(storage.clone()).await;
+    let id = set_alarm(&env, "c").await;
+    server.shutdown().await.unwrap();
+    let server = rooms_on(storage.clone()).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(logged.take("not registered: it is kept").len(), 1);
+    // It hides nobody else's.
+    get(&server, "/a/alarm+100").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(get(&server, "/a/alarms").await, "1");
+    server.shutdown().await.unwrap();
+    assert!(retries(id).is_empty());
+    let (_server, _env) = serve::<Failing>(storage).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(retries(id)[0], 0);
 }

@@ -9,7 +9,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 use wsworker::__private::settle_here;
-use wsworker::WebSocketPair;
+use wsworker::{Slow, WebSocketPair};
 
 use super::*;
 use crate::raw::{CLOSE, Frame, RawClient, encode_all};
@@ -102,11 +102,15 @@ impl Worker for Crowds {
 }
 
 async fn serve(crowd: &str, max_buffered: usize) -> Served {
+    serve_with(crowd, |server| server.max_buffered(max_buffered)).await
+}
+
+async fn serve_with(crowd: &str, configure: impl FnOnce(Server) -> Server) -> Served {
     Served::start_with(Crowds, |server| {
         let server = server.storage(wsworker::storage::MemoryStorage::new());
         // One that reads late hears of its Close late.
         let server = server.close_timeout(Duration::from_secs(60));
-        server.max_buffered(max_buffered).var("CROWD", crowd)
+        configure(server).var("CROWD", crowd)
     })
     .await
 }
@@ -218,6 +222,37 @@ fn who_does_not_read_is_cut_and_the_others_get_everything() {
         }
         let got = numbers.next().unwrap();
         assert!(got < 200, "{got} messages of 40 kB were kept for it");
+    });
+}
+
+#[test]
+fn who_does_not_read_misses_messages_and_stays_if_told_to() {
+    within(async || {
+        let _settled = settle_here();
+        let dropping = |server: Server| server.max_buffered(256 << 10).slow(Slow::Drop);
+        let served = serve_with("dropping", dropping).await;
+        let mut slow = RawClient::connect_narrow(served.addr).await;
+        slow.handshake_at("/slow", &[]).await;
+        let mut quick = RawClient::open_at(served.addr, "/quick").await;
+        for number in 0..250 {
+            quick.send(Frame::text("large")).await;
+            let text = format!("{number:08}").repeat(5000);
+            quick.expect_text(&text).await;
+        }
+        slow.send(Frame::text("close")).await;
+        let mut numbers = Vec::new();
+        loop {
+            let frame = slow.read_frame().await;
+            if frame.opcode == CLOSE {
+                assert_eq!(frame.close_code(), Some(4000));
+                break;
+            }
+            let number = frame.text()[..8].parse::<u32>().unwrap();
+            assert_eq!(frame.text(), format!("{number:08}").repeat(5000));
+            numbers.push(number);
+        }
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+        assert!(numbers.len() < 200, "{} were kept for it", numbers.len());
     });
 }
 

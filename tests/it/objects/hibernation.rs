@@ -1,9 +1,12 @@
 //! Objects that nobody needs leave memory, and their sockets stay.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::storage::Scripted;
 use super::*;
+use crate::raw::{Frame, RawClient};
+use crate::server::{Served, within};
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_object_is_dropped_and_built_again() {
@@ -33,19 +36,6 @@ async fn an_object_is_not_dropped_while_something_is_under_way() {
     assert_eq!(ask(&mut ws, "heard").await, "2");
     ws.send("sleep 20000").unwrap();
     assert_eq!(ask(&mut ws, "heard").await, "4");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_auto_response_wakes_nobody() {
-    let server = rooms().await;
-    let mut ws = server.connect("/a").await.unwrap();
-    ws.send("auto").unwrap();
-    for _ in 0..5 {
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        assert_eq!(ask(&mut ws, "ping").await, "pong");
-    }
-    assert_eq!(ask(&mut ws, "heard").await, "1");
-    assert_eq!(ask(&mut ws, "ping").await, "pong");
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,16 +80,16 @@ async fn an_object_without_sockets_leaves_nothing_behind() {
 
 #[test]
 fn a_server_that_has_ended_leaves_its_directory_to_the_next() {
-    crate::server::within(async || {
+    within(async || {
         let directory = tempfile::tempdir().unwrap();
         let mut kept = Vec::new();
         for count in 1..4 {
-            let mut served = crate::server::Served::start_with(Rooms, |server| {
+            let mut served = Served::start_with(Rooms, |server| {
                 server.object::<Room>().data(directory.path())
             })
             .await;
-            let mut client = crate::raw::RawClient::open_at(served.addr, "/a").await;
-            client.send(crate::raw::Frame::text("incr")).await;
+            let mut client = RawClient::open_at(served.addr, "/a").await;
+            client.send(Frame::text("incr")).await;
             client.expect_text(&count.to_string()).await;
             served.shut_down().await;
             // Whoever still asks after it does not keep its storage.
@@ -123,4 +113,80 @@ async fn an_object_whose_caller_gave_up_before_calling_leaves_nothing_behind() {
     );
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(server.handle().objects(), 0);
+}
+
+/// Says how often it was built.
+#[durable_object(hibernate_after = "20ms")]
+struct Sleeper {
+    ctx: ObjectContext,
+    nth: usize,
+}
+
+static BUILT: AtomicUsize = AtomicUsize::new(0);
+static AWAKE: AtomicUsize = AtomicUsize::new(0);
+
+impl DurableObject for Sleeper {
+    async fn new(ctx: ObjectContext, _: Env) -> Result<Self> {
+        AWAKE.fetch_add(1, Ordering::SeqCst);
+        let nth = BUILT.fetch_add(1, Ordering::SeqCst) + 1;
+        Ok(Self { ctx, nth })
+    }
+
+    async fn on_message(&mut self, ws: &WebSocket, message: Message) -> Result<()> {
+        ws.send(message)
+    }
+
+    async fn on_close(&mut self, _: &WebSocket, close: CloseEvent) {
+        let (nth, left) = (self.nth, self.ctx.sockets().len());
+        let said = format!("{nth}: {} {:?}, {left} left", close.code, close.reason);
+        self.ctx.sockets().broadcast(said);
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        AWAKE.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[worker(objects(Sleeper))]
+#[derive(Clone)]
+struct Bedroom;
+
+impl Worker for Bedroom {
+    async fn fetch(&mut self, req: Request, env: &Env) -> Result<Response> {
+        let sleeper = env.durable_object::<Sleeper>().get_by_name("a");
+        sleeper.fetch(req).await
+    }
+}
+
+#[test]
+fn a_close_of_a_sleeping_objects_socket_is_answered_and_heard_of_once() {
+    within(async || {
+        let storage = wsworker::storage::MemoryStorage::new();
+        let served = Served::start_with(Bedroom, |server| server.storage(storage)).await;
+        let mut stays = RawClient::open(served.addr).await;
+        for (closes, answer, heard) in [
+            (Frame::close(4001, "bye"), Some(4001), r#"4001 "bye""#),
+            (Frame::close_empty(), None, r#"1005 """#),
+        ] {
+            let mut leaves = RawClient::open(served.addr).await;
+            leaves.send(Frame::text("here")).await;
+            leaves.expect_text("here").await;
+            while AWAKE.load(Ordering::SeqCst) > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let built = BUILT.load(Ordering::SeqCst);
+            leaves.send(closes).await;
+            match answer {
+                Some(code) => assert_eq!(leaves.expect_close(code).await, "bye"),
+                None => leaves.expect_empty_close().await,
+            }
+            leaves.expect_clean_eof().await;
+            let said = format!("{}: {heard}, 1 left", built + 1);
+            stays.expect_text(&said).await;
+        }
+        stays.send(Frame::text("and no more")).await;
+        stays.expect_text("and no more").await;
+    });
 }

@@ -144,3 +144,15 @@ async fn one_call_too_many_is_refused() {
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 200, 503]);
 }
+
+#[test]
+fn what_nobody_sets_is_what_the_guide_says() {
+    let defaults = wsworker::__private::ObjectOptions::DEFAULT;
+    assert_eq!(defaults.max_sockets, 32_768);
+    assert_eq!((defaults.max_tags, defaults.max_tag), (10, 256));
+    assert_eq!(defaults.max_attachment, 16 << 10);
+    assert_eq!((defaults.max_key, defaults.max_value), (2 << 10, 2 << 20));
+    assert_eq!((defaults.max_calls, defaults.max_held), (1024, 64 << 20));
+    assert_eq!(defaults.event_timeout, Duration::from_secs(30));
+    assert_eq!(defaults.hibernate_after, Duration::from_secs(10));
+}

@@ -2,6 +2,7 @@
 //! messages say, over an in-memory network and storage.
 
 mod alarms;
+mod auto_response;
 mod backpressure;
 mod calls;
 mod events;
@@ -9,6 +10,7 @@ mod fanout;
 mod hibernation;
 mod limits;
 mod model;
+mod outside;
 mod probe;
 mod rules;
 mod sockets;

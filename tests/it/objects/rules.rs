@@ -370,31 +370,6 @@ async fn wait_until_keeps_the_object_and_after_commit_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_send_from_outside_leaves_after_what_is_pending() {
-    let storage = Scripted::held();
-    let (server, env) = serve::<Probe>(storage.clone()).await;
-    let mut ws = server.connect("/a").await.unwrap();
-    ws.send("incr").unwrap();
-    ws.quiet_for(SHORT).await.unwrap();
-    let handle = event(&env, "a", |probe| {
-        Box::pin(async {
-            let ws = probe.ctx.sockets().iter().next().unwrap();
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                ws.send("outside").unwrap();
-            });
-            Ok(())
-        })
-    });
-    let handle = tokio::spawn(handle);
-    ws.quiet_for(SHORT).await.unwrap();
-    storage.let_go(1);
-    assert_eq!(ws.text().await.unwrap(), "1");
-    assert_eq!(ws.text().await.unwrap(), "outside");
-    handle.await.unwrap().unwrap();
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_streamed_body_runs_after_the_commit() {
     static BEGUN: AtomicBool = AtomicBool::new(false);
     struct Once(bool);
@@ -433,55 +408,6 @@ async fn a_streamed_body_runs_after_the_commit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_auto_response_leaves_its_time() {
-    let (server, env) = probe().await;
-    let mut ws = server.connect("/a").await.unwrap();
-    async fn time(env: &Env) -> Option<std::time::SystemTime> {
-        let time = event(env, "a", |probe| {
-            Box::pin(async {
-                probe.ctx.set_auto_response("ping", "pong");
-                let ws = probe.ctx.sockets().iter().next().unwrap();
-                probe.ctx.auto_response_timestamp(&ws)
-            })
-        });
-        time.await.unwrap()
-    }
-    assert_eq!(time(&env).await, None);
-    let before = std::time::SystemTime::now() - Duration::from_secs(1);
-    assert_eq!(ask(&mut ws, "ping").await, "pong");
-    assert!(time(&env).await.unwrap() > before);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_auto_response_is_known_changed_and_ended() {
-    let (server, env) = probe().await;
-    let mut ws = server.connect("/a").await.unwrap();
-    async fn set(env: &Env, answer: Option<&'static str>) -> Option<(Message, Message)> {
-        let set = event(env, "a", move |probe| {
-            Box::pin(async move {
-                let before = probe.ctx.auto_response();
-                match answer {
-                    Some(answer) => probe.ctx.set_auto_response("say hi", answer),
-                    None => probe.ctx.clear_auto_response(),
-                }
-                Ok(before)
-            })
-        });
-        set.await.unwrap()
-    }
-    let pair = |answer: &str| Some((Message::from("say hi"), Message::from(answer)));
-    assert_eq!(ask(&mut ws, "say hi").await, "hi");
-    assert_eq!(set(&env, Some("one")).await, None);
-    assert_eq!(ask(&mut ws, "say hi").await, "one");
-    assert_eq!(set(&env, Some("two")).await, pair("one"));
-    assert_eq!(ask(&mut ws, "say hi").await, "two");
-    assert_eq!(ask(&mut ws, "say ho").await, "ho");
-    assert_eq!(set(&env, None).await, pair("two"));
-    assert_eq!(ask(&mut ws, "say hi").await, "hi");
-    assert_eq!(set(&env, None).await, None);
-}
-
-#[tokio::test(start_paused = true)]
 async fn ids_and_lists_that_are_wrong_say_so() {
     let (_server, env) = probe().await;
     let probes = env.durable_object::<Probe>();
@@ -505,32 +431,89 @@ async fn ids_and_lists_that_are_wrong_say_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_beside_the_events_leaves_nothing_old_behind() {
-    let storage = Scripted::open();
-    let (_server, env) = serve::<Shared>(storage.clone()).await;
-    let shared = env.durable_object::<Shared>().get_by_name("a");
-    let ctx = shared.call(|shared: &mut Shared| Box::pin(async { Ok(shared.0.clone()) }));
-    let ctx = ctx.await.unwrap();
-    // Asked before the write, and heard after it.
-    storage.slow_reads(Duration::from_secs(1));
-    let read = tokio::spawn(async move { ctx.storage().get::<u32>("count").await.unwrap() });
-    tokio::time::sleep(SHORT).await;
-    let put =
-        shared.call(|shared: &mut Shared| Box::pin(async { shared.0.storage().put("count", &1) }));
-    put.await.unwrap();
-    assert_eq!(read.await.unwrap(), None);
-    let found = shared.call(|shared: &mut Shared| {
-        Box::pin(async { shared.0.storage().get::<u32>("count").await })
+async fn an_event_sees_what_it_has_changed() {
+    let (server, env) = probe().await;
+    let _ws = server.connect("/a").await.unwrap();
+    let seen = event(&env, "a", |probe| {
+        Box::pin(async {
+            let (ctx, storage) = (&probe.ctx, probe.ctx.storage());
+            let ws = ctx.sockets().iter().next().unwrap();
+            ctx.add_tag(&ws, "red")?;
+            ctx.attach(&ws, "x")?;
+            let attached: Option<String> = ctx.attachment(&ws)?;
+            let (_client, end) = WebSocketPair::new();
+            ctx.accept(end, ["red"])?;
+            let red = ctx.sockets().tagged("red").len();
+            storage.put("k", &7)?;
+            storage.set_alarm_after(Duration::from_secs(60))?;
+            let (k, set) = (storage.get::<u32>("k").await?, storage.alarm().await?);
+            storage.delete_alarm()?;
+            let deleted = storage.alarm().await?;
+            Ok((attached, red, k, set.is_some(), deleted.is_none()))
+        })
     });
-    assert_eq!(found.await.unwrap(), Some(1));
+    let wanted = (Some("x".to_owned()), 2, Some(7), true, true);
+    assert_eq!(seen.await.unwrap(), wanted);
 }
 
-/// Lets its context be used beside its events.
-#[durable_object]
-struct Shared(Arc<ObjectContext>);
+#[tokio::test]
+async fn a_fetch_inside_an_event_waits_for_earlier_commits() {
+    let target = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", target.local_addr().unwrap());
+    let storage = Scripted::held();
+    let (server, env) = serve::<Probe>(storage.clone()).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.send("incr").unwrap();
+    ws.quiet_for(SHORT).await.unwrap();
+    let fetching = event(&env, "a", |probe| {
+        Box::pin(async move {
+            probe.ctx.storage().put("own", &1)?;
+            wsworker::fetch(&url).await.map(drop)
+        })
+    });
+    let fetching = tokio::spawn(fetching);
+    assert!(timeout(SHORT, target.accept()).await.is_err());
+    storage.let_go(1);
+    // And not for its own.
+    let (came, _) = timeout(SHORT * 10, target.accept()).await.unwrap().unwrap();
+    assert_eq!(storage.commits(), 1);
+    drop(came);
+    assert!(fetching.await.unwrap().unwrap_err().is_fetch());
+}
 
-impl DurableObject for Shared {
-    async fn new(ctx: ObjectContext, _: Env) -> Result<Self> {
-        Ok(Self(Arc::new(ctx)))
+#[tokio::test(start_paused = true)]
+async fn an_on_open_that_fails_is_undone_and_closes_its_socket() {
+    #[durable_object]
+    struct Picky {
+        ctx: ObjectContext,
     }
+    impl DurableObject for Picky {
+        async fn new(ctx: ObjectContext, _: Env) -> Result<Self> {
+            Ok(Self { ctx })
+        }
+        async fn on_open(&mut self, _: &WebSocket, req: &Request) -> Result<()> {
+            self.ctx.storage().put("last", req.path())?;
+            self.ctx.sockets().broadcast(req.path().to_owned());
+            match req.path() {
+                "/a/bad" => Err(Error::new("as asked")),
+                _ => Ok(()),
+            }
+        }
+        async fn on_message(&mut self, ws: &WebSocket, _: Message) -> Result<()> {
+            let last: Option<String> = self.ctx.storage().get("last").await?;
+            ws.send(last.unwrap_or_default())
+        }
+        async fn on_error(&mut self, _: &WebSocket, error: &Error) {
+            self.ctx.sockets().broadcast(error.to_string());
+        }
+    }
+    let (server, _env) = serve::<Picky>(MemoryStorage::new()).await;
+    let mut good = server.connect("/a/good").await.unwrap();
+    assert_eq!(good.text().await.unwrap(), "/a/good");
+    let mut bad = server.connect("/a/bad").await.unwrap();
+    for ws in [&mut bad, &mut good] {
+        assert_eq!(ws.text().await.unwrap(), "Picky.on_open: as asked");
+    }
+    assert_eq!(bad.closed().await.unwrap().code, 1011);
+    assert_eq!(ask(&mut good, "last?").await, "/a/good");
 }

@@ -79,17 +79,7 @@ async fn an_object_closes_its_sockets() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_auto_response_needs_no_event() {
-    let server = rooms().await;
-    let mut ws = server.connect("/a").await.unwrap();
-    ws.send("auto").unwrap();
-    assert_eq!(ask(&mut ws, "heard").await, "2");
-    assert_eq!(ask(&mut ws, "ping").await, "pong");
-    assert_eq!(ask(&mut ws, "heard").await, "3");
-}
-
-#[tokio::test(start_paused = true)]
-async fn ten_thousand_join_at_once() {
+async fn ten_thousand_join_at_once_and_the_object_hibernates_after_it() {
     let server = Arc::new(rooms().await);
     let mut first = server.connect("/a").await.unwrap();
     let mut joining = JoinSet::new();
@@ -103,6 +93,13 @@ async fn ten_thousand_join_at_once() {
     for ws in &mut sockets {
         assert_eq!(ws.text().await.unwrap(), "hi");
     }
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(
+        ask(&mut first, "heard").await,
+        "1",
+        "the value is a new one"
+    );
+    assert_eq!(ask(&mut first, "sockets").await, "10001");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::storage::Scripted;
 use super::*;
+use crate::raw::{Frame, RawClient};
+use crate::server::{Served, within};
 
 /// What a socket hears of its own failure: the rebuilt object's `on_error`, then 1011.
 async fn fails(ws: &mut TestSocket, words: &str, why: &str) {
@@ -30,6 +32,32 @@ async fn an_event_that_fails_leaves_nothing() {
         // The value is a new one.
         assert_eq!(ask(&mut other, "heard").await, "2");
     }
+}
+
+#[test]
+fn a_socket_whose_handler_fails_gets_1011_and_nothing_of_its_event() {
+    within(async || {
+        let storage = wsworker::storage::MemoryStorage::new();
+        let configure = |server: Server| server.object::<Room>().storage(storage);
+        let served = Served::start_with(Rooms, configure).await;
+        let mut other = RawClient::open_at(served.addr, "/a").await;
+        for (failing, why) in [
+            ("put-panic k v", "Room.on_message: panicked: as asked"),
+            ("put-all-fail k v", "Room.on_message: as asked"),
+        ] {
+            let mut ws = RawClient::open_at(served.addr, "/a").await;
+            ws.send(Frame::text(failing)).await;
+            let told = format!("error after 0: {why}");
+            ws.expect_text(&told).await;
+            assert_eq!(ws.expect_close(1011).await, "");
+            ws.send(Frame::close(1011, "")).await;
+            ws.expect_clean_eof().await;
+            other.expect_text(&told).await;
+            other.expect_text("left 1011 1").await;
+        }
+        other.send(Frame::text("get k")).await;
+        other.expect_text("nothing").await;
+    });
 }
 
 #[tokio::test(start_paused = true)]

@@ -93,6 +93,8 @@ fn the_last_hundred_lines_outlive_a_kill() {
         let (_chat, addr) = start(data.path());
         let mut bob = RawClient::open_at(addr, "/room/tea/ws?name=Bob").await;
         let history = told(&mut bob, r#"{"history"#).await;
+        // Who was there before the kill is not.
+        assert_eq!(told(&mut bob, r#"{"people"#).await, r#"{"people":["Bob"]}"#);
         assert_eq!(history.matches("line ").count(), 100);
         assert!(!history.contains(r#""line 9""#));
         assert!(history.find(r#""line 10""#) < history.find(r#""line 109""#));

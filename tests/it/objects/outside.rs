@@ -1,0 +1,98 @@
+//! What is done with an object's things beside its events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wsworker::storage::MemoryStorage;
+
+use super::probe::{Probe, event, serve};
+use super::storage::Scripted;
+use super::*;
+
+const SHORT: Duration = Duration::from_millis(200);
+
+#[tokio::test(start_paused = true)]
+async fn a_send_from_outside_leaves_after_what_is_pending() {
+    let storage = Scripted::held();
+    let (server, env) = serve::<Probe>(storage.clone()).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.send("incr").unwrap();
+    ws.quiet_for(SHORT).await.unwrap();
+    let handle = event(&env, "a", |probe| {
+        Box::pin(async {
+            let ws = probe.ctx.sockets().iter().next().unwrap();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                ws.send("outside").unwrap();
+            });
+            Ok(())
+        })
+    });
+    let handle = tokio::spawn(handle);
+    ws.quiet_for(SHORT).await.unwrap();
+    storage.let_go(1);
+    assert_eq!(ws.text().await.unwrap(), "1");
+    assert_eq!(ws.text().await.unwrap(), "outside");
+    handle.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_changed_outside_an_event() {
+    let (server, env) = serve::<Shared>(MemoryStorage::new()).await;
+    let _ws = server.connect("/a").await.unwrap();
+    let shared = env.durable_object::<Shared>().get_by_name("a");
+    let ctx = shared.call(|shared: &mut Shared| Box::pin(async { Ok(shared.0.clone()) }));
+    let ctx = ctx.await.unwrap();
+    let ws = ctx.sockets().iter().next().unwrap();
+    let (_client, end) = WebSocketPair::new();
+    let storage = ctx.storage();
+    for refused in [
+        storage.put("k", "v"),
+        storage.delete("k"),
+        storage.delete_all(),
+        storage.set_alarm_after(SHORT),
+        storage.delete_alarm(),
+        ctx.attach(&ws, "x"),
+        ctx.add_tag(&ws, "x"),
+        ctx.accept(end, ["x"]).map(drop),
+        ctx.wait_until(async { Ok(()) }),
+        ctx.abort("x"),
+    ] {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("only inside one of its events"), "{error}");
+    }
+    assert_eq!(storage.get::<String>("k").await.unwrap(), None);
+    assert_eq!(storage.alarm().await.unwrap(), None);
+    assert_eq!(ctx.sockets().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_beside_the_events_leaves_nothing_old_behind() {
+    let storage = Scripted::open();
+    let (_server, env) = serve::<Shared>(storage.clone()).await;
+    let shared = env.durable_object::<Shared>().get_by_name("a");
+    let ctx = shared.call(|shared: &mut Shared| Box::pin(async { Ok(shared.0.clone()) }));
+    let ctx = ctx.await.unwrap();
+    // Asked before the write, and heard after it.
+    storage.slow_reads(Duration::from_secs(1));
+    let read = tokio::spawn(async move { ctx.storage().get::<u32>("count").await.unwrap() });
+    tokio::time::sleep(SHORT).await;
+    let put =
+        shared.call(|shared: &mut Shared| Box::pin(async { shared.0.storage().put("count", &1) }));
+    put.await.unwrap();
+    assert_eq!(read.await.unwrap(), None);
+    let found = shared.call(|shared: &mut Shared| {
+        Box::pin(async { shared.0.storage().get::<u32>("count").await })
+    });
+    assert_eq!(found.await.unwrap(), Some(1));
+}
+
+/// Lets its context be used beside its events.
+#[durable_object]
+struct Shared(Arc<ObjectContext>);
+
+impl DurableObject for Shared {
+    async fn new(ctx: ObjectContext, _: Env) -> Result<Self> {
+        Ok(Self(Arc::new(ctx)))
+    }
+}
