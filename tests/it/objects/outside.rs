@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
 use wsworker::storage::MemoryStorage;
 
 use super::probe::{Probe, event, serve};
@@ -34,6 +35,38 @@ async fn a_send_from_outside_leaves_after_what_is_pending() {
     assert_eq!(ws.text().await.unwrap(), "1");
     assert_eq!(ws.text().await.unwrap(), "outside");
     handle.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn ready_waits_for_what_has_left_and_not_been_taken() {
+    let (server, env) = serve::<Shared>(MemoryStorage::new()).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    let shared = env.durable_object::<Shared>().get_by_name("a");
+    ws.stall();
+    let filled = shared.call(|shared: &mut Shared| {
+        Box::pin(async {
+            let ws = shared.0.sockets().iter().next().unwrap();
+            ws.send(vec![0; 2 << 20])?;
+            Ok(ws)
+        })
+    });
+    let full = filled.await.unwrap();
+    assert!(timeout(SHORT, full.ready()).await.is_err());
+    assert!(full.send("more").unwrap_err().is_full());
+    // Inside an event it is the same: nothing of that one's own is in the way.
+    let waiting = shared.call(|shared: &mut Shared| {
+        Box::pin(async {
+            let ws = shared.0.sockets().iter().next().unwrap();
+            ws.ready().await?;
+            ws.send("more")
+        })
+    });
+    tokio::pin!(waiting);
+    assert!(timeout(SHORT, &mut waiting).await.is_err());
+    ws.resume();
+    waiting.await.unwrap();
+    assert_eq!(ws.binary().await.unwrap().len(), 2 << 20);
+    assert_eq!(ws.text().await.unwrap(), "more");
 }
 
 #[tokio::test(start_paused = true)]
