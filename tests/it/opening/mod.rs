@@ -5,6 +5,7 @@ mod choices;
 mod limits;
 mod origins;
 mod requests;
+mod ways;
 
 use crate::raw::{Frame, Head, RawClient, Response as Answer};
 use crate::server::{Recorded, within};

@@ -1,15 +1,14 @@
 //! One request: the server's own checks, then the worker.
-//! Does not write the response; hyper does.
+//! Does not write the response; hyper does, or `short` where it is a 101.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::{Extensions, HeaderValue, Method, StatusCode, Uri, Version};
-use hyper::body::Incoming;
 
-use super::bodies::Arriving;
 use super::conn::{Conn, Opening};
 use super::limits::AddressPermit;
 use super::thread::Phase;
@@ -17,12 +16,15 @@ use crate::error::{Error, Result};
 use crate::http::{Body, Head, Request, Response};
 use crate::protocol::handshake;
 
+/// An answer under way.
+pub(super) type Answering = Pin<Box<dyn Future<Output = http::Response<Body>> + Send>>;
+
 /// Answers a request. What is wrong with it for any worker is answered here.
 pub(super) async fn answer(
     conn: &Arc<Conn>,
-    request: http::Request<Incoming>,
+    mut parts: http::request::Parts,
+    body: Body,
 ) -> http::Response<Body> {
-    let (mut parts, body) = request.into_parts();
     let site = &conn.thread.site;
     let upgrade = handshake::is_upgrade(&parts.headers);
     if upgrade && conn.thread.phase() != Phase::Serving {
@@ -49,8 +51,6 @@ pub(super) async fn answer(
         remote_addr,
         protocols: site.protocols.clone(),
     });
-    // Not read, hyper skips a short one and closes after the response to a long one.
-    let body = Arriving::of(body, conn);
     let answer = site.entry.fetch(Request::of(head, body), &site.env).await;
     if let Some(start) = answer.start {
         conn.open(Opening {

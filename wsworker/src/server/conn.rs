@@ -10,20 +10,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::request::Parts;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::answer;
-use super::bodies::Leaving;
+use super::answer::{Answering, answer};
+use super::bodies::{Arriving, Leaving};
 use super::limits::{AddressPermit, Permit};
+use super::short::{self, First};
 use super::stream::Watched;
 use super::thread::{Phase, Thread};
 #[cfg(feature = "tls")]
 use super::tls;
 use crate::connection::{Stream, Upgraded};
+use crate::http::Body;
 use crate::worker::Start;
 
 /// What a connection's requests, its stream and its clock share.
@@ -58,7 +62,7 @@ impl Conn {
         *self.opening.lock().unwrap_or_else(PoisonError::into_inner) = Some(opening);
     }
 
-    fn opening(&self) -> Option<Opening> {
+    pub(super) fn opening(&self) -> Option<Opening> {
         let mut slot = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         slot.take()
     }
@@ -123,7 +127,7 @@ pub(super) async fn refuse(mut stream: Stream, response: &[u8]) {
 }
 
 /// How a connection's time with HTTP ended.
-enum End {
+pub(super) enum End {
     /// With a 101.
     Opened(Opening),
     /// With a response after which the connection closes.
@@ -134,28 +138,48 @@ enum End {
     Gone,
 }
 
-/// Drives hyper, and gives the stream back with what was read past the last
-/// request. The first request has until `deadline`, if that is set.
+/// Answers requests, and gives the stream back with what was read past the last one.
+/// The first has until `deadline`, if that is set.
 async fn speak_http(
     conn: &Arc<Conn>,
-    stream: Stream,
+    mut stream: Stream,
     deadline: Option<Instant>,
 ) -> (Stream, Vec<u8>, End) {
+    let mut clock = pin!(Clock::new(conn.thread.site.handshake_timeout, deadline));
+    match short::first(conn, &mut stream, clock.as_mut()).await {
+        First::Ended(end, read) => (stream, read.to_vec(), end),
+        First::Http(read, answer) => drive_hyper(conn, stream, clock, read, answer).await,
+    }
+}
+
+/// Drives hyper, which has read nothing yet but is to get what was `read`. The answer to
+/// the first request may have begun.
+async fn drive_hyper(
+    conn: &Arc<Conn>,
+    stream: Stream,
+    mut clock: Pin<&mut Clock>,
+    read: Bytes,
+    first: Option<Answering>,
+) -> (Stream, Vec<u8>, End) {
     let thread = &conn.thread;
-    let io = TokioIo::new(Watched::new(stream, conn.clone()));
+    let io = TokioIo::new(Watched::new(stream, read, conn.clone()));
+    let first = Mutex::new(first);
     let service = service_fn(|request: http::Request<Incoming>| {
+        let begun = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let answering = begun.unwrap_or_else(|| {
+            let (request, body) = request.into_parts();
+            // Not read, hyper skips a short one and closes after the response to a long one.
+            begin(conn, request, Arriving::of(body, conn))
+        });
         let conn = conn.clone();
-        let busy = Busy::new(conn.clone());
         async move {
-            let response = answer::answer(&conn, request).await;
-            drop(busy);
+            let response = answering.await;
             Ok::<_, Infallible>(response.map(|body| Leaving::of(body, &conn)))
         }
     });
     // `Connection` alone, not `with_upgrades`: that boxes the stream and sends it
     // through a channel.
     let mut hyper = Box::new(thread.site.http.serve_connection(io, service));
-    let mut clock = pin!(Clock::new(thread.site.handshake_timeout, deadline));
     let mut turned = pin!(thread.turned.notified());
     let mut phase = Phase::Serving;
     let end = poll_fn(|cx| {
@@ -195,6 +219,16 @@ async fn speak_http(
     (parts.io.into_inner().into_stream(), read, end)
 }
 
+/// Has the worker answer.
+pub(super) fn begin(conn: &Arc<Conn>, request: Parts, body: Body) -> Answering {
+    let (conn, busy) = (conn.clone(), Busy::new(conn.clone()));
+    Box::pin(async move {
+        let response = answer(&conn, request, body).await;
+        drop(busy);
+        response
+    })
+}
+
 /// Set while a worker answers; a request that is dropped ends it too.
 struct Busy(Arc<Conn>);
 
@@ -218,7 +252,7 @@ pin_project_lite::pin_project! {
     /// is no idle peer) and each piece of a body that is read past it, and does
     /// not run while a worker answers or is waited for. Bytes of a head do not
     /// move it.
-    struct Clock {
+    pub(super) struct Clock {
         time: Duration,
         // The deadline of the first head, where it was set before the clock was made.
         first: Option<Instant>,
@@ -240,7 +274,11 @@ impl Clock {
         }
     }
 
-    fn poll(self: Pin<&mut Self>, conn: &Conn, cx: &mut std::task::Context<'_>) -> Poll<End> {
+    pub(super) fn poll(
+        self: Pin<&mut Self>,
+        conn: &Conn,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<End> {
         let mut this = self.project();
         if conn.busy.load(Ordering::Relaxed) || conn.streaming.load(Ordering::Relaxed) {
             // The time until then does not count.

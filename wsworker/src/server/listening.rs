@@ -104,6 +104,7 @@ impl Listening {
             protocols,
             handshake_timeout: settings.handshake_timeout,
             max_body: settings.max_body,
+            max_header_size: settings.max_header_size,
             http: http(settings.max_header_size),
             #[cfg(feature = "tls")]
             tls,

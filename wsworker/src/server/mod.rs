@@ -14,6 +14,7 @@ mod objects;
 mod proxies;
 mod run;
 mod settings;
+mod short;
 mod signals;
 mod stream;
 mod thread;

@@ -1,5 +1,5 @@
 //! The stream under hyper, which notes what hyper does not tell: writes and the peer's end.
-//! Does not buffer or change anything.
+//! Does not change anything; it begins with what was read before.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::conn::Conn;
@@ -15,12 +16,14 @@ use crate::connection::Stream;
 /// A stream that is watched while hyper has it.
 pub(super) struct Watched {
     stream: Stream,
+    /// What was read of it before.
+    read: Bytes,
     conn: Arc<Conn>,
 }
 
 impl Watched {
-    pub(super) fn new(stream: Stream, conn: Arc<Conn>) -> Self {
-        Self { stream, conn }
+    pub(super) fn new(stream: Stream, read: Bytes, conn: Arc<Conn>) -> Self {
+        Self { stream, read, conn }
     }
 
     pub(super) fn into_stream(self) -> Stream {
@@ -41,6 +44,11 @@ impl AsyncRead for Watched {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.read.is_empty() {
+            let most = buf.remaining().min(self.read.len());
+            buf.put_slice(&self.read.split_to(most));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         if buf.filled().len() == before && buf.remaining() > 0 {

@@ -29,6 +29,7 @@ pub(super) struct Site {
     pub(super) protocols: Arc<[Box<str>]>,
     pub(super) handshake_timeout: Duration,
     pub(super) max_body: usize,
+    pub(super) max_header_size: usize,
     pub(super) http: http1::Builder,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<Arc<Shared>>,

@@ -102,7 +102,8 @@ impl Worker {
     /// Commits what can be; gives what became of each.
     fn settle(&mut self, group: &[Commit]) -> Vec<Result<()>> {
         let mut results: Vec<_> = group.iter().map(|_| Ok(())).collect();
-        let mut ranges = vec![0..group.len()];
+        let mut ranges = Vec::new();
+        ranges.push(0..group.len());
         while let Some(range) = ranges.pop() {
             let Err(failure) = self.transaction(&group[range.clone()]) else {
                 continue;
