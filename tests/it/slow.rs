@@ -104,7 +104,7 @@ fn a_large_frame_may_take_long_as_long_as_it_moves() {
         let payload = vec![7; 600_000];
         for part in Frame::binary(&payload).encode().chunks(80_000) {
             client.send_raw(part).await;
-            sleep(DEADLINE / 3).await;
+            sleep(DEADLINE / 5).await;
         }
         client.expect_binary(&payload).await;
     });

@@ -6,6 +6,8 @@ use wsworker::prelude::*;
 use crate::raw::{Frame, Head, RawClient, Response as Answer};
 use crate::server::{Event, Recorded, Served, within};
 
+type Change = fn(Head) -> Head;
+
 /// More than the short way takes.
 fn long(head: Head) -> Head {
     (0..40).fold(head, |head, n| head.with(&format!("X-Padding-{n}"), "x"))
@@ -31,7 +33,7 @@ fn a_request_with_few_headers_gets_what_one_with_many_gets() {
         let server = Recorded::start_with(|s| s.protocols(["chat.v1"])).await;
         let host = server.addr.to_string();
         let upgrade = || Head::upgrade("/path?query", &host);
-        let heads: [(&str, fn(Head) -> Head); 16] = [
+        let heads: [(&str, Change); 16] = [
             ("a valid one", |h| h),
             ("a subprotocol", |h| {
                 h.with("Sec-WebSocket-Protocol", "chat.v1")
