@@ -29,6 +29,9 @@ struct Args {
     /// Picks rooms and senders.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Open no more where less memory is available, in MiB.
+    #[arg(long, default_value_t = 1024)]
+    keep_mib: u64,
     /// Print one line of JSON in place of the tables.
     #[arg(long)]
     json: bool,
@@ -79,6 +82,7 @@ fn main() -> Result<()> {
         seconds: args.seconds,
         rate: args.rate,
         seed: args.seed,
+        keep_mib: args.keep_mib,
     })?;
     let text = match args.json {
         true => serde_json::to_string(&report)? + "\n",

@@ -4,15 +4,15 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use super::children::SETTINGS;
 use super::kernel::{Kernel, Reading};
 use super::limits::{Limits, Plan};
-use super::protocol::Closed;
+use super::protocol::{Closed, Heard};
 use super::rooms::SIZE;
-use crate::load::latency::Latency;
+use crate::load::latency::{Latency, Times};
 use crate::suite::description::Machine;
 use crate::suite::report::{figure, thousands};
 
@@ -81,6 +81,8 @@ pub struct Chatter {
     pub servers_cpu: Duration,
     /// The loads'.
     pub loads_cpu: Duration,
+    /// What other programs and guests have used of one core.
+    pub others: f64,
 }
 
 /// How all has ended.
@@ -96,6 +98,31 @@ pub struct Drained {
     pub servers: usize,
     /// Those with exit status 0.
     pub ended_well: usize,
+}
+
+impl Chatter {
+    /// Of all loads together, between two readings.
+    pub(super) fn sum(heard: &[Heard], before: &Reading, after: &Reading) -> Result<Self> {
+        let mut times = [Times::new()?, Times::new()?, Times::new()?];
+        for one in heard {
+            let recorded = [&one.delivery, &one.whole, &one.lateness];
+            let pairs = times.iter_mut().zip(recorded);
+            pairs.for_each(|(times, one)| times.add(one));
+        }
+        let [delivery, whole, lateness] = times.map(|times| times.latency());
+        let none = "no message was sent";
+        Ok(Self {
+            messages: heard.iter().map(|one| one.messages).sum(),
+            deliveries: heard.iter().map(|one| one.deliveries).sum(),
+            seconds: heard.iter().map(|one| one.seconds).fold(0.0, f64::max),
+            delivery: delivery.context(none)?,
+            whole: whole.context(none)?,
+            lateness: lateness.context(none)?,
+            servers_cpu: after.servers_cpu.saturating_sub(before.servers_cpu),
+            loads_cpu: after.loads_cpu.saturating_sub(before.loads_cpu),
+            others: 0.0,
+        })
+    }
 }
 
 impl Report {
@@ -260,12 +287,14 @@ impl Report {
             let cpu = |time: Duration| figure(time.as_secs_f64() * 1e6 / chatter.deliveries as f64);
             let _ = writeln!(
                 out,
-                "\n{name}: {} messages, {} deliveries in {} s; CPU for each delivery, pings included: servers {} µs, load {} µs.",
+                "\n{name}: {} messages, {} deliveries in {} s; CPU for each delivery, pings \
+                 included: servers {} µs, load {} µs. Others have used {:.0}% of a core.",
                 thousands(chatter.messages),
                 thousands(chatter.deliveries),
                 figure(chatter.seconds),
                 cpu(chatter.servers_cpu),
-                cpu(chatter.loads_cpu)
+                cpu(chatter.loads_cpu),
+                chatter.others * 100.0
             );
         }
         out

@@ -4,16 +4,16 @@
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use super::children::{Load, Rooms};
 use super::kernel::{self, Reading};
 use super::limits::{Limits, Plan};
 use super::load::Share;
 use super::progress::Progress;
-use super::protocol::{Closed, Command, Event, Heard, Messages, Opened, Pace};
+use super::protocol::{Closed, Command, Event, Messages, Opened, Pace};
 use super::report::{Chatter, Drained, Opening, Report};
-use crate::load::latency::Times;
+use crate::machine::Quiet;
 use crate::suite::description::Machine;
 
 /// What is asked for.
@@ -29,13 +29,13 @@ pub struct Options {
     pub rate: f64,
     /// Picks rooms and senders.
     pub seed: u64,
+    /// Opening stops where less memory is available, in MiB.
+    pub keep_mib: u64,
 }
 
 /// Sockets, if the machine holds so many.
 pub const GOAL: usize = 1_000_000;
 
-/// Opening stops where less memory than this is left.
-const KEPT: u64 = 1 << 30;
 /// Opening stops after so long.
 const OPENING_LIMIT: Duration = Duration::from_secs(600);
 /// A room without an event leaves memory after ten seconds.
@@ -62,7 +62,7 @@ pub fn run(options: Options) -> Result<Report> {
 
     let mut run = Run::start_servers(&plan)?;
     let before = run.reading()?;
-    let opening = run.open(&plan, options.room)?;
+    let opening = run.open(&plan, options)?;
     run.rest()?;
     let idle = run.reading()?;
     let loads = run.loads.len() as f64;
@@ -121,9 +121,13 @@ impl Run {
     }
 
     fn reading(&self) -> Result<Reading> {
-        let servers: Vec<_> = self.servers.iter().map(Rooms::pid).collect();
-        let loads: Vec<_> = self.loads.iter().map(Load::pid).collect();
+        let (servers, loads) = self.pids();
         Reading::take(&servers, &loads)
+    }
+
+    fn pids(&self) -> (Vec<u32>, Vec<u32>) {
+        let servers = self.servers.iter().map(Rooms::pid).collect();
+        (servers, self.loads.iter().map(Load::pid).collect())
     }
 
     /// The next event, if there is one soon.
@@ -143,7 +147,8 @@ impl Run {
     }
 
     /// Starts the loads, which open their sockets, until all are open or something stops it.
-    fn open(&mut self, plan: &Plan, room: usize) -> Result<Opening> {
+    fn open(&mut self, plan: &Plan, options: Options) -> Result<Opening> {
+        let Options { room, keep_mib, .. } = options;
         let start = Instant::now();
         let mut first = 0;
         for (nth, &sockets) in plan.loads.iter().enumerate() {
@@ -182,16 +187,14 @@ impl Run {
                 None => {}
             }
             let so_far = open.iter().sum();
-            let available = kernel::available()?;
             if so_far != self.open {
                 (self.open, last) = (so_far, Instant::now());
             }
-            let mib = available >> 20;
+            let mib = kernel::available()? >> 20;
             progress.at(so_far, &format!("{mib} MiB of memory available"));
-            if available < KEPT {
+            if mib < keep_mib {
                 why = Some(format!(
-                    "memory: {mib} MiB are available, and {} are kept free",
-                    KEPT >> 20
+                    "memory: {mib} MiB are available, and {keep_mib} are kept free"
                 ));
             } else if start.elapsed() > OPENING_LIMIT {
                 why = Some(format!("time: opening takes longer than {OPENING_LIMIT:?}"));
@@ -235,6 +238,8 @@ impl Run {
     /// Sends messages, and waits until all have come.
     fn chat(&mut self, options: Options, pace: impl Fn(usize) -> Pace) -> Result<Chatter> {
         let before = self.reading()?;
+        let (servers, loads) = self.pids();
+        let quiet = Quiet::watch([servers, loads].concat())?;
         for (nth, load) in self.loads.iter_mut().enumerate() {
             load.command(&Command::Messages(Messages {
                 pace: pace(nth),
@@ -259,7 +264,11 @@ impl Run {
             );
         }
         let after = self.reading()?;
-        summed(&heard, &before, &after)
+        let chatter = Chatter::sum(&heard, &before, &after)?;
+        Ok(Chatter {
+            others: quiet.others()?,
+            ..chatter
+        })
     }
 
     /// Ends all servers at once, and waits until every socket and server has ended.
@@ -329,27 +338,4 @@ impl Run {
         }
         Ok((all, start.elapsed().as_secs_f64()))
     }
-}
-
-fn summed(heard: &[Heard], before: &Reading, after: &Reading) -> Result<Chatter> {
-    let mut times = [Times::new()?, Times::new()?, Times::new()?];
-    for one in heard {
-        let recorded = [&one.delivery, &one.whole, &one.lateness];
-        times
-            .iter_mut()
-            .zip(recorded)
-            .for_each(|(times, one)| times.add(one));
-    }
-    let longest = heard.iter().map(|one| one.seconds).fold(0.0, f64::max);
-    let [delivery, whole, lateness] = times.map(|times| times.latency());
-    Ok(Chatter {
-        messages: heard.iter().map(|one| one.messages).sum(),
-        deliveries: heard.iter().map(|one| one.deliveries).sum(),
-        seconds: longest,
-        delivery: delivery.context("no message was sent")?,
-        whole: whole.context("no message was sent")?,
-        lateness: lateness.context("no message was sent")?,
-        servers_cpu: after.servers_cpu.saturating_sub(before.servers_cpu),
-        loads_cpu: after.loads_cpu.saturating_sub(before.loads_cpu),
-    })
 }
