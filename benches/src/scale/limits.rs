@@ -71,7 +71,10 @@ impl Limits {
         let free = self.machine_files.saturating_sub(self.files_in_use);
         // Both ends are here.
         let machine = (free.saturating_sub(OTHER_MACHINE_FILES) / 2) as usize;
-        let all = process.saturating_mul(MOST_PROCESSES);
+        // This program has three descriptors for a load and its server.
+        let servers = self.process_files.saturating_sub(OTHER_FILES) / 3;
+        let servers = usize::try_from(servers)?.min(MOST_PROCESSES);
+        let all = process.saturating_mul(servers);
         let sockets = wanted.min(machine).min(all);
         let limited = (sockets < wanted).then(|| {
             if machine < all {
@@ -82,7 +85,7 @@ impl Limits {
                 )
             } else {
                 format!(
-                    "a process may have {} descriptors (RLIMIT_NOFILE): {MOST_PROCESSES} servers hold \
+                    "a process may have {} descriptors (RLIMIT_NOFILE): {servers} servers hold \
                      {all} sockets, {wanted} were wanted",
                     self.process_files
                 )
@@ -165,6 +168,12 @@ mod tests {
         assert_eq!((plan.sockets, plan.servers), (115_200, 128));
         assert!(plan.limited.unwrap().contains("RLIMIT_NOFILE"));
         assert!(limits.plan(1_000_000, 1000).is_err());
+        let limits = Limits {
+            process_files: 256,
+            ..LIMITS
+        };
+        let plan = limits.plan(1_000_000, 100).unwrap();
+        assert_eq!((plan.sockets, plan.servers), (5_200, 52));
     }
 
     #[test]

@@ -101,8 +101,9 @@ pub struct Drained {
 }
 
 impl Chatter {
-    /// Of all loads together, between two readings.
-    pub(super) fn sum(heard: &[Heard], before: &Reading, after: &Reading) -> Result<Self> {
+    /// Of all loads together, between two readings, while others have used so much of a core.
+    pub(super) fn sum(heard: &[Heard], readings: [Reading; 2], others: f64) -> Result<Self> {
+        let [before, after] = readings;
         let mut times = [Times::new()?, Times::new()?, Times::new()?];
         for one in heard {
             let recorded = [&one.delivery, &one.whole, &one.lateness];
@@ -120,7 +121,7 @@ impl Chatter {
             lateness: lateness.context(none)?,
             servers_cpu: after.servers_cpu.saturating_sub(before.servers_cpu),
             loads_cpu: after.loads_cpu.saturating_sub(before.loads_cpu),
-            others: 0.0,
+            others,
         })
     }
 }

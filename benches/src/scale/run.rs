@@ -264,11 +264,7 @@ impl Run {
             );
         }
         let after = self.reading()?;
-        let chatter = Chatter::sum(&heard, &before, &after)?;
-        Ok(Chatter {
-            others: quiet.others()?,
-            ..chatter
-        })
+        Chatter::sum(&heard, [before, after], quiet.others()?)
     }
 
     /// Ends all servers at once, and waits until every socket and server has ended.
