@@ -16,10 +16,10 @@ pub struct Reading {
     pub servers: u64,
     /// Of the loads.
     pub loads: u64,
-    /// CPU time of the servers.
-    pub servers_cpu: Duration,
+    /// CPU time of the servers, in seconds.
+    pub servers_cpu: f64,
     /// Of the loads.
-    pub loads_cpu: Duration,
+    pub loads_cpu: f64,
     /// The kernel's.
     pub kernel: Kernel,
 }
@@ -48,11 +48,10 @@ pub struct Kernel {
 impl Reading {
     /// Of these processes and the kernel, now.
     pub fn take(servers: &[u32], loads: &[u32]) -> Result<Self> {
-        let cpu = |pids: &[u32]| -> Result<Duration> {
+        let cpu = |pids: &[u32]| -> Result<f64> {
             let times = pids.iter().map(|pid| process::times(*pid));
-            times
-                .map(|times| times.map(|(user, system)| user + system))
-                .sum()
+            let times = times.map(|times| times.map(|(user, system)| user + system));
+            Ok(times.sum::<Result<Duration>>()?.as_secs_f64())
         };
         Ok(Self {
             servers: anonymous(servers)?,

@@ -341,8 +341,7 @@ mod tests {
 
     #[test]
     fn a_seat_is_small() {
-        if !cfg!(debug_assertions) {
-            assert!(size_of::<Seat>() <= 12, "{}", size_of::<Seat>());
-        }
+        // Half of it in a release build, where mio keeps no notes for itself.
+        assert!(size_of::<Seat>() <= 24, "{}", size_of::<Seat>());
     }
 }

@@ -2,7 +2,6 @@
 //! Runs nothing.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
@@ -77,10 +76,10 @@ pub struct Chatter {
     pub whole: Latency,
     /// From when a message was due until it was sent.
     pub lateness: Latency,
-    /// The servers' CPU time.
-    pub servers_cpu: Duration,
+    /// The servers' CPU time, in seconds.
+    pub servers_cpu: f64,
     /// The loads'.
-    pub loads_cpu: Duration,
+    pub loads_cpu: f64,
     /// What other programs and guests have used of one core.
     pub others: f64,
 }
@@ -98,6 +97,24 @@ pub struct Drained {
     pub servers: usize,
     /// Those with exit status 0.
     pub ended_well: usize,
+}
+
+impl Drained {
+    fn check(&self, open: u64) -> Result<()> {
+        let closed = self.closed;
+        ensure!(
+            closed.going_away == open,
+            "{open} sockets were to end with 1001, and so did {}: {closed:?}",
+            closed.going_away
+        );
+        ensure!(
+            self.ended_well == self.servers,
+            "of {} servers {} have ended with status 0",
+            self.servers,
+            self.ended_well
+        );
+        Ok(())
+    }
 }
 
 impl Chatter {
@@ -119,8 +136,8 @@ impl Chatter {
             delivery: delivery.context(none)?,
             whole: whole.context(none)?,
             lateness: lateness.context(none)?,
-            servers_cpu: after.servers_cpu.saturating_sub(before.servers_cpu),
-            loads_cpu: after.loads_cpu.saturating_sub(before.loads_cpu),
+            servers_cpu: after.servers_cpu - before.servers_cpu,
+            loads_cpu: after.loads_cpu - before.loads_cpu,
             others,
         })
     }
@@ -130,23 +147,7 @@ impl Report {
     /// An error if a socket or a server has not ended as it must. That messages are missing is one
     /// before there is a report.
     pub fn check(&self) -> Result<()> {
-        let Drained {
-            closed,
-            servers,
-            ended_well,
-            ..
-        } = self.drained;
-        ensure!(
-            closed.going_away == self.opening.open,
-            "{} sockets were to end with 1001, and so did {}: {closed:?}",
-            self.opening.open,
-            closed.going_away
-        );
-        ensure!(
-            ended_well == servers,
-            "of {servers} servers {ended_well} have ended with status 0"
-        );
-        Ok(())
+        self.drained.check(self.opening.open)
     }
 
     /// For a reader.
@@ -183,30 +184,13 @@ impl Report {
     }
 
     fn stopped(&self) -> String {
-        let (open, wanted) = (self.opening.open, thousands(self.wanted as u64));
-        let reasons: Vec<_> = [&self.plan.limited, &self.opening.stopped]
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
-            .collect();
-        match &*reasons {
-            [] => format!(
-                "\nNothing stopped it: {} of {wanted} are open.\n",
-                thousands(open)
-            ),
-            _ => format!(
-                "\n**Stopped at {} of {wanted}:** {}.\n",
-                thousands(open),
-                reasons.join("; ")
-            ),
-        }
+        let reasons = [&self.plan.limited, &self.opening.stopped];
+        stopped(self.opening.open, self.wanted as u64, reasons)
     }
 
     fn opening(&self) -> String {
         let Opening { open, seconds, .. } = self.opening;
-        let cpu = |now: Duration, then: Duration| {
-            figure(now.saturating_sub(then).as_secs_f64() * 1e6 / open as f64)
-        };
+        let cpu = |now: f64, then: f64| figure((now - then) * 1e6 / open as f64);
         format!(
             "\n## Opening\n\n{} sockets in {} s: {} a second. CPU for each until all are at rest, pings \
              included: servers {} µs, load {} µs. {} pings were answered in the whole run.\n",
@@ -214,7 +198,7 @@ impl Report {
             figure(seconds),
             figure(open as f64 / seconds),
             cpu(self.idle.servers_cpu, self.before.servers_cpu),
-            cpu(self.idle.loads_cpu, Duration::ZERO),
+            cpu(self.idle.loads_cpu, self.before.loads_cpu),
             thousands(self.drained.closed.pings)
         )
     }
@@ -285,7 +269,7 @@ impl Report {
             line(" | | ".to_owned(), "late", chatter.lateness);
         }
         for (name, chatter) in names.iter().zip([&self.steady, &self.fast]) {
-            let cpu = |time: Duration| figure(time.as_secs_f64() * 1e6 / chatter.deliveries as f64);
+            let cpu = |seconds: f64| figure(seconds * 1e6 / chatter.deliveries as f64);
             let _ = writeln!(
                 out,
                 "\n{name}: {} messages, {} deliveries in {} s; CPU for each delivery, pings \
@@ -321,5 +305,49 @@ impl Report {
             figure(closed.all() as f64 / sockets_seconds),
             figure(seconds)
         )
+    }
+}
+
+fn stopped(open: u64, wanted: u64, reasons: [&Option<String>; 2]) -> String {
+    let (open, wanted) = (thousands(open), thousands(wanted));
+    let reasons: Vec<_> = reasons.into_iter().flatten().map(String::as_str).collect();
+    match &*reasons {
+        [] => format!("\nNothing stopped it: {open} of {wanted} are open.\n"),
+        _ => {
+            let reasons = reasons.join("; ");
+            format!("\n**Stopped at {open} of {wanted}:** {reasons}.\n")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_says_what_stopped_it() {
+        let text = stopped(1000, 1000, [&None, &None]);
+        assert_eq!(text.trim(), "Nothing stopped it: 1,000 of 1,000 are open.");
+        let (files, memory) = (Some("files".to_owned()), Some("memory".to_owned()));
+        let text = stopped(999, 2000, [&files, &memory]);
+        assert_eq!(text.trim(), "**Stopped at 999 of 2,000:** files; memory.");
+    }
+
+    #[test]
+    fn a_socket_without_its_close_and_a_server_that_failed_are_errors() {
+        let drained = |going_away, without, ended_well| Drained {
+            closed: Closed {
+                going_away,
+                without,
+                ..Closed::default()
+            },
+            sockets_seconds: 1.0,
+            seconds: 1.0,
+            servers: 2,
+            ended_well,
+        };
+        drained(100, 0, 2).check(100).unwrap();
+        assert!(drained(99, 1, 2).check(100).is_err());
+        assert!(drained(100, 0, 1).check(100).is_err());
     }
 }
