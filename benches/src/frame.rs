@@ -9,8 +9,12 @@ pub mod opcode {
     pub const TEXT: u8 = 0x1;
     /// A binary message.
     pub const BINARY: u8 = 0x2;
+    /// The end.
+    pub const CLOSE: u8 = 0x8;
     /// A ping.
     pub const PING: u8 = 0x9;
+    /// The answer to one.
+    pub const PONG: u8 = 0xa;
 }
 
 const FIN: u8 = 0x80;

@@ -15,6 +15,7 @@ pub mod net;
 pub mod process;
 pub mod rows;
 pub mod sampling;
+pub mod scale;
 pub mod server;
 pub mod stats;
 pub mod suite;

@@ -42,6 +42,20 @@ pub fn raise_open_files(wanted: u64) -> Result<()> {
     })
 }
 
+/// Makes room for `wanted` open files, or for as many as may be, here and in processes started from now
+/// on. Gives how many may be.
+pub fn most_open_files(wanted: u64) -> Result<u64> {
+    if raise_open_files(wanted).is_err() {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit {
+            current: maximum,
+            maximum,
+        };
+        setrlimit(Resource::Nofile, limit).context("raising the soft limit of open files")?;
+    }
+    Ok(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
+}
+
 /// Watches for CPU time that belongs neither to the load nor to the server.
 pub struct Quiet {
     servers: Vec<u32>,

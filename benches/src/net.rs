@@ -37,13 +37,18 @@ pub fn free_port() -> Result<u16> {
 
 /// The upgrade request.
 pub fn request(addr: SocketAddrV4) -> String {
+    request_for(addr, "/")
+}
+
+/// The upgrade request for another path.
+pub fn request_for(addr: SocketAddrV4, path: &str) -> String {
     format!(
-        "GET / HTTP/1.1\r\nHost: {addr}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        "GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
     )
 }
 
-/// Whether `bytes` is the whole answer to [`request`]; an error if it is another answer.
+/// Whether `bytes` is the whole answer to a [`request`]; an error if it is another answer.
 pub fn accepted(bytes: &[u8]) -> Result<bool> {
     let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") else {
         return Ok(false);
