@@ -27,7 +27,7 @@ pub struct Reading {
 /// What the kernel holds, in bytes if nothing else is said.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Kernel {
-    /// Memory that new programs could have.
+    /// Memory that new programs could have: [`available`].
     pub available: u64,
     /// The kernel's objects: sockets, files, and what else it has.
     pub slab: u64,
@@ -72,7 +72,7 @@ impl Kernel {
         let bytes = |name| field(&meminfo, name).map(|kib| kib * 1024);
         let page = rustix::param::page_size() as u64;
         Ok(Self {
-            available: bytes("MemAvailable:")?,
+            available: available_by(&meminfo)?,
             slab: bytes("Slab:")?,
             slab_unreclaimable: bytes("SUnreclaim:")?,
             page_tables: bytes("PageTables:")?,
@@ -85,8 +85,19 @@ impl Kernel {
 }
 
 /// Memory that new programs could have, in bytes.
+///
+/// Less than what the kernel takes for available: that has the inodes and directory entries in it, of which
+/// each open socket holds one, so that they are not to be had.
 pub fn available() -> Result<u64> {
-    Ok(field(&fs::read_to_string("/proc/meminfo")?, "MemAvailable:")? * 1024)
+    available_by(&fs::read_to_string("/proc/meminfo")?)
+}
+
+fn available_by(meminfo: &str) -> Result<u64> {
+    let (available, objects) = (
+        field(meminfo, "MemAvailable:")?,
+        field(meminfo, "SReclaimable:")?,
+    );
+    Ok(available.saturating_sub(objects) * 1024)
 }
 
 /// Private memory of all of them: heaps and stacks.
@@ -126,6 +137,12 @@ mod tests {
         assert_eq!(field(sockstat, "TCP: alloc").unwrap(), 6);
         assert!(field(sockstat, "UDP: alloc").is_err());
         assert_eq!(field("850\t0\t2466177\n", "").unwrap(), 850);
+    }
+
+    #[test]
+    fn what_sockets_hold_is_not_available() {
+        let meminfo = "MemAvailable:   16539000 kB\nSReclaimable:    4046000 kB\n";
+        assert_eq!(available_by(meminfo).unwrap(), 12_493_000 * 1024);
     }
 
     #[test]
