@@ -83,6 +83,7 @@ pub async fn check<S: Storage>(empty: impl AsyncFn() -> S) {
             alarms_at_one_time_all_come;
         calls:
             commits_apply_in_the_order_of_calls
+            commits_of_many_objects_may_be_called_as_one
             what_a_commit_stored_is_seen_at_once
             nothing_is_seen_in_part
             many_objects_commit_at_once

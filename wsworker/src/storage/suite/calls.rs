@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{
     Shared, alarm, all, at, called, delete, elsewhere, entries, get, key, object, poll_once, put,
 };
-use crate::storage::{AlarmChange, Batch};
+use crate::storage::{AlarmChange, Batch, Commit};
 
 /// So many that they are more than a queue holds.
 const MANY: u32 = 3000;
@@ -49,6 +49,29 @@ pub(super) async fn what_a_commit_stored_is_seen_at_once(storage: Shared) {
         let (seen, alarms) = elsewhere.await;
         assert_eq!(seen, entries([("n", n.to_string())]));
         assert_eq!(alarms[0].1, at(n.into()));
+    }
+}
+
+/// Two for one object apply in their order.
+pub(super) async fn commits_of_many_objects_may_be_called_as_one(storage: Shared) {
+    assert_eq!(storage.commit_all(Vec::new()).await.len(), 0);
+    let commit = |n: u32, value: &str| Commit {
+        object: object(n),
+        batch: Arc::new(put([("n", value)])),
+    };
+    let mut commits: Vec<_> = (0..MANY).map(|n| commit(n, "first")).collect();
+    commits.push(commit(1, "second"));
+    let empty = Arc::new(Batch::default());
+    commits.push(Commit {
+        object: object(2),
+        batch: empty,
+    });
+    let committed = storage.commit_all(commits).await;
+    assert_eq!(committed.len(), MANY as usize + 2);
+    committed.into_iter().for_each(|result| result.unwrap());
+    for n in 0..MANY {
+        let value = get(&storage, &object(n), "n").await.unwrap();
+        assert_eq!(value, if n == 1 { "second" } else { "first" }, "{n}");
     }
 }
 

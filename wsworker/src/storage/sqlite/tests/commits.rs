@@ -1,10 +1,11 @@
 //! Groups of commits, and what fails in them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::writer::{GROUP, GROUP_BYTES};
 use super::{Held, SqliteStorage, keys, object, poll, put};
-use crate::storage::{Alarm, AlarmChange, Batch, Storage};
+use crate::storage::{Alarm, AlarmChange, Batch, Commit, Storage};
 
 /// Makes the database refuse a key.
 const REFUSING: &str = "CREATE TEMP TRIGGER refuse BEFORE INSERT ON entries
@@ -43,6 +44,23 @@ async fn reads_do_not_wait_for_commits() {
     held.commits.release();
     queued.await.unwrap();
     assert_eq!(keys(&held.storage, 0).await, ["first", "held"]);
+}
+
+#[tokio::test]
+async fn of_commits_called_as_one_those_that_fail_fail_alone() {
+    let held = Held::open_with(REFUSING).await;
+    let commits = (1..=9).map(|n| Commit {
+        object: object(n),
+        batch: Arc::new(put(if n % 4 == 0 { "refused" } else { "key" }, "")),
+    });
+    held.commits.release();
+    let committed = held.storage.commit_all(commits.collect()).await;
+    for (result, n) in committed.iter().zip(1..) {
+        assert_eq!(result.is_ok(), n % 4 != 0, "{n}: {result:?}");
+        let stored = keys(&held.storage, n).await;
+        assert_eq!(stored, if n % 4 == 0 { vec![] } else { vec!["key"] });
+    }
+    assert_eq!(committed.len(), 9);
 }
 
 #[tokio::test]
