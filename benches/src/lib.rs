@@ -9,6 +9,7 @@ pub mod bare;
 pub mod comparison;
 pub mod durable;
 pub mod frame;
+pub mod growth;
 pub mod load;
 pub mod machine;
 pub mod net;

@@ -8,6 +8,7 @@ pub mod handshake;
 pub mod idle;
 pub mod increments;
 pub mod latency;
+pub mod paced;
 pub mod room;
 pub mod steady;
 

@@ -256,7 +256,7 @@ impl From<steady::Report> for Measured {
 }
 
 /// As a reader wants it.
-fn bytes(size: usize) -> String {
+pub fn bytes(size: usize) -> String {
     const KIB: usize = 1024;
     const MIB: usize = 1024 * KIB;
     match size {

@@ -24,24 +24,35 @@ impl Sampling {
     /// Puts the row's load on the server; of several tries the quietest one counts. The server has
     /// done what is left to do when this returns, so that it does not disturb the next one.
     pub fn take(&self, row: Row, server: &Server, repetition: usize) -> Result<Sample> {
-        let mut best: Option<Sample> = None;
+        let measure = || row.measure(server.target(), self.seconds);
+        let (measured, others) = self.quietest(server, measure)?;
+        Ok(Sample {
+            row: row.name,
+            server: server.name,
+            repetition,
+            cpu_us: measured.cpu_us,
+            per_second: measured.per_second,
+            latency: measured.latency,
+            others,
+        })
+    }
+
+    /// What `measure` gives when the least of a core is used by others, and how much that is.
+    pub fn quietest<T>(
+        &self,
+        server: &Server,
+        mut measure: impl FnMut() -> Result<T>,
+    ) -> Result<(T, f64)> {
+        let mut best: Option<(T, f64)> = None;
         for _ in 0..self.tries {
             let quiet = Quiet::watch(server.pids())?;
-            let measured = row.measure(server.target(), self.seconds)?;
-            let sample = Sample {
-                row: row.name,
-                server: server.name,
-                repetition,
-                cpu_us: measured.cpu_us,
-                per_second: measured.per_second,
-                latency: measured.latency,
-                others: quiet.others()?,
-            };
+            let measured = measure()?;
+            let others = quiet.others()?;
             server.target().settle()?;
-            if best.as_ref().is_none_or(|b| sample.others < b.others) {
-                best = Some(sample);
+            if best.as_ref().is_none_or(|(_, least)| others < *least) {
+                best = Some((measured, others));
             }
-            if best.as_ref().is_some_and(|b| !b.is_disturbed()) {
+            if others <= DISTURBED {
                 break;
             }
         }

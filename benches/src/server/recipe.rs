@@ -31,6 +31,8 @@ pub struct Recipe {
     within: Option<PathBuf>,
     /// On all cores, with a thread for each.
     unpinned: bool,
+    /// So many threads of a server that is on all cores, in place of one for each.
+    threads: Option<usize>,
     /// Over TLS, with this run's certificate.
     tls: bool,
 }
@@ -120,6 +122,7 @@ impl Recipe {
             upstream: None,
             within: None,
             unpinned: false,
+            threads: None,
             tls: false,
         }
     }
@@ -149,6 +152,12 @@ impl Recipe {
     pub fn unpinned(mut self) -> Self {
         self.unpinned = true;
         self
+    }
+
+    /// On all cores, with so many threads.
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self.unpinned()
     }
 
     /// Over TLS, with this run's certificate.
@@ -231,6 +240,9 @@ impl Recipe {
             .envs(self.certificate(directory.path())?)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
+        if let Some(threads) = self.threads {
+            command.env("WSWORKER_THREADS", threads.to_string());
+        }
         let child = match self.unpinned {
             true => command.spawn(),
             false => {

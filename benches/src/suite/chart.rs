@@ -40,7 +40,7 @@ pub struct Bar {
     pub highlighted: bool,
 }
 
-const STYLE: &str = "
+pub(crate) const STYLE: &str = "
 text { font: 11px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1f2328 }
 .head { font-size: 16px; font-weight: 600 } .title { font-size: 12px; font-weight: 600 }
 .note { fill: #59636e } .end { text-anchor: end }
@@ -135,7 +135,7 @@ fn height(panels: &[Panel]) -> usize {
     TITLE + bars.unwrap_or(0) * PITCH + GAP
 }
 
-fn rectangle(out: &mut Document, class: &str, at: (usize, usize), size: (usize, usize)) {
+pub(crate) fn rectangle(out: &mut Document, class: &str, at: (usize, usize), size: (usize, usize)) {
     let rectangle = Rectangle::new()
         .set("class", class)
         .set("x", at.0)
@@ -146,7 +146,7 @@ fn rectangle(out: &mut Document, class: &str, at: (usize, usize), size: (usize, 
     out.append(rectangle);
 }
 
-fn text_at(out: &mut Document, class: &str, at: (usize, usize), text: &str) {
+pub(crate) fn text_at(out: &mut Document, class: &str, at: (usize, usize), text: &str) {
     let text = Text::new(text)
         .set("class", class)
         .set("x", at.0)

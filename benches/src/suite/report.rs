@@ -275,7 +275,7 @@ fn ratio(ratio: Spread) -> String {
 }
 
 /// A markdown table; all columns but the first are numbers.
-fn table(head: &[&str], lines: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(crate) fn table(head: &[&str], lines: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut out = format!("| {} |\n| ---", head.join(" | "));
     out.push_str(&" | ---:".repeat(head.len() - 1));
     out.push_str(" |\n");
