@@ -43,10 +43,7 @@ struct Args {
 
 /// The rows, each with its chart's title.
 const ROWS: [(&str, &str); 5] = [
-    (
-        "connections",
-        "CPU by connections, of which 100 or all send 50,000 messages a second",
-    ),
+    ("connections", "CPU by connections"),
     ("rooms", "CPU by members of a room"),
     ("sizes", "CPU by size of a message"),
     ("objects", "Storage by objects in it"),

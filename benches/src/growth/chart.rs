@@ -20,21 +20,23 @@ const LINES: &str = "
 
 const MARGIN: usize = 16;
 const HEAD: usize = 56;
+const COLUMNS: usize = 2;
 const PANEL: usize = 430;
 const GAP: usize = 24;
 const TITLE: usize = 22;
 const HEIGHT: usize = 130;
 /// Below the axis, for its numbers and its name.
 const FOOT: usize = 36;
+const PITCH: usize = TITLE + HEIGHT + FOOT + 12;
 /// At both sides, for the first and the last number.
 const INSET: usize = 34;
 
 /// The picture of curves that belong together, each above its goal's line if it has one.
 pub fn svg(title: &str, curves: &[Curve]) -> String {
     let note = "Medians. The dashed line is the goal: no point shall be above it.";
-    let panels = curves.len().max(1);
-    let width = panels * PANEL + (panels - 1) * GAP + 2 * MARGIN;
-    let height = HEAD + TITLE + HEIGHT + FOOT + MARGIN;
+    let columns = curves.len().clamp(1, COLUMNS);
+    let width = columns * PANEL + (columns - 1) * GAP + 2 * MARGIN;
+    let height = HEAD + curves.len().div_ceil(columns) * PITCH + MARGIN;
     let mut out = Document::new()
         .set("role", "img")
         .set("viewBox", (0, 0, width, height))
@@ -46,12 +48,13 @@ pub fn svg(title: &str, curves: &[Curve]) -> String {
     text_at(&mut out, "head", (MARGIN, 28), title);
     text_at(&mut out, "note", (MARGIN, 46), note);
     for (nth, curve) in curves.iter().enumerate() {
-        draw(&mut out, curve, MARGIN + nth * (PANEL + GAP));
+        let left = MARGIN + nth % columns * (PANEL + GAP);
+        draw(&mut out, curve, (left, HEAD + nth / columns * PITCH));
     }
     format!("{out}\n")
 }
 
-fn draw(out: &mut Document, curve: &Curve, left: usize) {
+fn draw(out: &mut Document, curve: &Curve, (left, top): (usize, usize)) {
     let values: Vec<f64> = curve
         .points
         .iter()
@@ -60,16 +63,16 @@ fn draw(out: &mut Document, curve: &Curve, left: usize) {
     let Some(scale) = Scale::of(curve, &values) else {
         return;
     };
-    let bottom = HEAD + TITLE + HEIGHT;
-    text_at(out, "title", (left, HEAD + 14), curve.axes.measured);
+    let bottom = top + TITLE + HEIGHT;
+    text_at(out, "title", (left, top + 14), curve.axes.measured);
     line(out, "axis", (left, bottom), (left + PANEL, bottom));
     if let Some(goal) = scale.goal {
-        let y = scale.y(goal);
+        let y = bottom - scale.height(goal);
         line(out, "goal", (left, y), (left + PANEL, y));
     }
     let mut path = Vec::new();
     for (point, &value) in curve.points.iter().zip(&values) {
-        let (x, y) = (left + scale.x(point.at), scale.y(value));
+        let (x, y) = (left + scale.x(point.at), bottom - scale.height(value));
         path.push(format!("{x},{y}"));
         let dot = Circle::new().set("class", "point");
         out.append(dot.set("cx", x).set("cy", y).set("r", 3));
@@ -118,14 +121,14 @@ impl Scale {
         INSET + (part * (PANEL - 2 * INSET) as f64).round() as usize
     }
 
-    fn y(&self, value: f64) -> usize {
+    /// Above the axis.
+    fn height(&self, value: f64) -> usize {
         let part = match self.logarithmic {
             true => (value / self.low).ln() / (self.high / self.low).ln(),
             false => value / self.high,
         };
         // Room for the figure above the highest point.
-        let height = (HEIGHT - 18) as f64;
-        HEAD + TITLE + HEIGHT - (part * height).round() as usize
+        (part * (HEIGHT - 18) as f64).round() as usize
     }
 }
 
@@ -153,7 +156,7 @@ mod tests {
         let scale = Scale::of(&curve, &[2.0; 3]).unwrap();
         let [a, b, c] = [10, 100, 1_000].map(|at| scale.x(at));
         assert_eq!(b - a, c - b);
-        assert!(scale.y(3.0) < scale.y(2.0));
+        assert!(scale.height(2.0) < scale.height(3.0));
         let svg = svg("growth", &[curve]);
         for text in ["CPU &amp; more, µs", "1,000", "class=\"goal\"", "2.00"] {
             assert!(svg.contains(text), "{text} is not in {svg}");

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::curve::{Axes, Curve};
 use crate::load::echo::{self, Echo};
-use crate::load::paced::{Connections, Paced};
+use crate::load::paced::{Connections, Pace, Paced};
 use crate::load::room::{self, Room};
 use crate::load::steady::Until;
 use crate::machine;
@@ -27,6 +27,8 @@ pub struct Plan {
 const FEW: usize = 100;
 /// Messages a second of all connections together: about a third of what fills a server.
 const RATE: f64 = 50_000.0;
+/// Messages in flight of all connections together, where they come as fast as they can.
+const IN_FLIGHT: u64 = 64;
 /// Bytes of a message that is echoed.
 pub(super) const SIZE: usize = 125;
 /// Bytes of a message to a room, as in the suite.
@@ -42,7 +44,8 @@ const CONSTANT: f64 = 1.1;
 
 pub(super) const WARM_UP: Duration = Duration::from_millis(300);
 
-/// Of a message, with so many connections: few of them at work, and all of them.
+/// Of a message, with so many connections: few of them at work, and all of them; at the same rate, and
+/// at full load.
 pub fn connections(plan: Plan, recipe: &Recipe) -> Result<Vec<Curve>> {
     let axes = |measured| Axes {
         row: "connections",
@@ -50,10 +53,16 @@ pub fn connections(plan: Plan, recipe: &Recipe) -> Result<Vec<Curve>> {
         over: "connections",
         goal: Some(1.3),
     };
+    let (rate, full) = (Pace::Rate(RATE), Pace::InFlight(IN_FLIGHT));
+    let loads = [
+        ("server CPU of an echo, 50,000/s over 100, µs", rate, false),
+        ("server CPU of an echo, 50,000/s over all, µs", rate, true),
+        ("server CPU of an echo, full load over 100, µs", full, false),
+        ("server CPU of an echo, full load over all, µs", full, true),
+    ];
     let files = machine::most_open_files(MOST + OTHER_FILES)?;
     let at = powers_and(files.saturating_sub(OTHER_FILES).min(MOST));
-    let mut few = Curve::new(axes("server CPU of an echo, 100 at work, µs"), &at);
-    let mut all = Curve::new(axes("server CPU of an echo, all at work, µs"), &at);
+    let mut curves = loads.map(|(measured, ..)| Curve::new(axes(measured), &at));
     machine::pin(LOAD_CORE)?;
     let server = recipe.start()?;
     for _ in 0..plan.repetitions {
@@ -61,11 +70,13 @@ pub fn connections(plan: Plan, recipe: &Recipe) -> Result<Vec<Curve>> {
             let count = count as usize;
             let mut conns = Connections::open(server.target(), count, SIZE)?;
             server.target().settle()?;
-            for (curve, active) in [(&mut few, FEW), (&mut all, count)] {
+            for (curve, (_, pace, all)) in curves.iter_mut().zip(loads) {
+                let active = if all { count } else { FEW };
+                let a_round = Duration::from_secs_f64(1.2 * active as f64 / RATE);
                 let paced = Paced {
                     active,
-                    rate: RATE,
-                    warm_up: WARM_UP,
+                    pace,
+                    warm_up: WARM_UP.max(a_round),
                     until: plan.until(),
                 };
                 plan.sample(curve, nth, &server, || Ok(conns.run(paced)?.cpu_us))?;
@@ -74,7 +85,7 @@ pub fn connections(plan: Plan, recipe: &Recipe) -> Result<Vec<Curve>> {
             server.target().settle()?;
         }
     }
-    Ok(vec![few, all])
+    Ok(curves.into())
 }
 
 /// Of a delivery, in a room of so many members.

@@ -1,6 +1,6 @@
-//! Echo at a rate: so many messages a second over all connections together, in turn, one in flight on
-//! each. Connections beyond those at work stay open and idle.
-//! Does not sleep: it looks for replies all the time, so that its core is full at any rate.
+//! Echo at a pace of all connections together: they send in turn, with one message in flight on each.
+//! Connections beyond those at work stay open and idle.
+//! Does not sleep: it looks for replies all the time, so that its core is full at any pace.
 
 use std::time::{Duration, Instant};
 
@@ -18,12 +18,21 @@ use crate::machine;
 pub struct Paced {
     /// The first so many connections are at work.
     pub active: usize,
-    /// Messages a second, of all of them together.
-    pub rate: f64,
-    /// Time under the same load before the measured part; at least until each has sent one.
+    /// Of all of them together.
+    pub pace: Pace,
+    /// Time under the same load before the measured part.
     pub warm_up: Duration,
     /// When the measured part ends.
     pub until: Until,
+}
+
+/// How often the next connection sends.
+#[derive(Debug, Clone, Copy)]
+pub enum Pace {
+    /// So many messages a second, those of each millisecond together.
+    Rate(f64),
+    /// As soon as fewer than so many are in flight.
+    InFlight(u64),
 }
 
 /// All connections, on one poll.
@@ -70,21 +79,21 @@ impl Connections {
             self.conns.len(),
             paced.active
         );
-        let a_round = Duration::from_secs_f64(1.2 * paced.active as f64 / paced.rate);
         let steady = Steady {
-            warm_up: paced.warm_up.max(a_round),
+            warm_up: paced.warm_up,
             until: paced.until,
         };
         let target = self.target;
         let mut turns = Turns::begin(self, paced);
         let report = steady.run(target, || turns.turn())?;
         turns.finish()?;
-        ensure!(
-            report.per_second >= 0.9 * paced.rate,
-            "{:.0} messages a second came back of {:.0}",
-            report.per_second,
-            paced.rate
-        );
+        if let Pace::Rate(rate) = paced.pace {
+            ensure!(
+                report.per_second >= 0.9 * rate,
+                "{:.0} messages a second came back of {rate:.0}",
+                report.per_second,
+            );
+        }
         Ok(report)
     }
 
@@ -129,7 +138,10 @@ impl<'a> Turns<'a> {
 
     /// Sends what is due, and takes what has come.
     fn turn(&mut self) -> Result<u64> {
-        let due = due(self.started.elapsed(), self.paced.rate);
+        let due = match self.paced.pace {
+            Pace::Rate(rate) => due(self.started.elapsed(), rate),
+            Pace::InFlight(most) => self.received + most,
+        };
         while self.sent < due {
             let nth = (self.sent % self.paced.active as u64) as usize;
             let conn = &mut self.connections.conns[nth];
