@@ -2,8 +2,9 @@
 //! Knows nothing of any server's inside: it speaks bytes over loopback and reads `/proc`.
 //!
 //! The binaries are `wsworker-suite` (all servers, all rows, charts), `wsworker-load` (one load, one
-//! JSON line), `wsworker-compare` (servers side by side), `wsworker-memory` (bytes a connection, a member, an object), `wsworker-storage` (commits a
-//! second) and `wsworker-durable` (an object's increments a second). `README.md` tells how and why.
+//! JSON line), `wsworker-compare` (servers side by side), `wsworker-memory` (bytes a connection, a
+//! member, an object), `wsworker-growth` (costs as curves), `wsworker-storage` (commits a second) and
+//! `wsworker-durable` (an object's increments a second). `README.md` tells how and why.
 
 pub mod bare;
 pub mod comparison;

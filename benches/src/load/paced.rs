@@ -68,10 +68,7 @@ impl Connections {
         })
     }
 
-    /// Runs the load and measures the server.
-    ///
-    /// # Errors
-    /// Less than nine tenths of the rate came back: it was another load than the one asked for.
+    /// Runs the load and measures the server. Where a rate is more than the two can do, less comes back.
     pub fn run(&mut self, paced: Paced) -> Result<Report> {
         ensure!(
             (1..=self.conns.len()).contains(&paced.active),
@@ -87,13 +84,6 @@ impl Connections {
         let mut turns = Turns::begin(self, paced);
         let report = steady.run(target, || turns.turn())?;
         turns.finish()?;
-        if let Pace::Rate(rate) = paced.pace {
-            ensure!(
-                report.per_second >= 0.9 * rate,
-                "{:.0} messages a second came back of {rate:.0}",
-                report.per_second,
-            );
-        }
         Ok(report)
     }
 
