@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
@@ -103,8 +103,8 @@ impl Store {
             }
             for task in tasks {
                 let values = local.block_on(&self.runtime, task)?.map_err(boxed)?;
-                let size = values[0].as_ref().map(|value| value.len());
-                anyhow::ensure!(size == Some(SIZE), "an object has lost its value");
+                let whole = values[0].as_ref().is_some_and(|value| value.len() == SIZE);
+                ensure!(whole, "an object has lost its value");
             }
             done += GROUP;
         }

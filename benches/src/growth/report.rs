@@ -76,7 +76,9 @@ fn measured(point: &Point) -> String {
 
 fn ratio(ratio: &Spread) -> String {
     let Spread { median, min, max } = ratio;
-    format!("**{median:.2}** ({min:.2}–{max:.2})")
+    // Of each KiB, a large message is a thousand times cheaper than a small one.
+    let digits = if *median < 0.1 { 4 } else { 2 };
+    format!("**{median:.digits$}** ({min:.digits$}–{max:.digits$})")
 }
 
 #[cfg(test)]
