@@ -3,10 +3,11 @@
 //!
 //! The binaries are `wsworker-suite` (all servers, all rows, charts), `wsworker-load` (one load, one
 //! JSON line), `wsworker-compare` (servers side by side), `wsworker-memory` (bytes a connection, a
-//! member, an object), `wsworker-growth` (costs as curves), `wsworker-storage` (commits a second) and
+//! member, an object), `wsworker-growth` (costs as curves), `wsworker-scale` (a million sockets), `wsworker-storage` (commits a second) and
 //! `wsworker-durable` (an object's increments a second). `README.md` tells how and why.
 
 pub mod bare;
+pub mod child;
 pub mod comparison;
 pub mod durable;
 pub mod frame;

@@ -5,14 +5,12 @@ mod recipe;
 
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
-use std::process::Child;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
 pub use self::recipe::Recipe;
+use crate::child::Process;
 use crate::load::Target;
 use crate::tls::Secured;
 
@@ -21,14 +19,11 @@ pub const SERVER_CORE: usize = 0;
 /// The core that the load runs on.
 pub const LOAD_CORE: usize = 1;
 
-/// A server that accepts no upgrade for so long has failed.
-const START_LIMIT: Duration = Duration::from_secs(10);
-
 /// A running server; dropping it ends the process and removes what it stored.
 pub struct Server {
     /// The name in a table.
     pub name: &'static str,
-    child: Child,
+    process: Process,
     addr: SocketAddrV4,
     /// It speaks TLS.
     tls: bool,
@@ -42,7 +37,7 @@ impl Server {
     pub fn target(&self) -> Target {
         Target {
             addr: self.addr,
-            pid: self.child.id(),
+            pid: self.process.pid(),
             tls: self.tls,
         }
     }
@@ -50,42 +45,20 @@ impl Server {
     /// All processes that are at work for it: its own first.
     pub fn pids(&self) -> Vec<u32> {
         let behind = self.upstream.iter().flat_map(|upstream| upstream.pids());
-        [self.child.id()].into_iter().chain(behind).collect()
+        [self.process.pid()].into_iter().chain(behind).collect()
     }
 
     /// Asks it to end, and waits until it has.
     pub fn end(mut self) -> Result<()> {
-        let pid = i32::try_from(self.child.id())?;
-        let pid = Pid::from_raw(pid).context("a process has a number")?;
-        kill_process(pid, Signal::TERM)?;
-        let status = self.child.wait()?;
+        self.process.terminate()?;
+        let status = self.process.wait()?;
         ensure!(status.success(), "{} ended with {status}", self.name);
         Ok(())
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {
-        let start = Instant::now();
-        loop {
-            let failure = match Secured::open(self.addr, 0, self.tls) {
-                Ok(_) => return Ok(()),
-                Err(failure) => failure,
-            };
-            if let Some(status) = self.child.try_wait()? {
-                bail!("{} ended at once: {status}", self.name);
-            }
-            if start.elapsed() > START_LIMIT {
-                return Err(failure.context(format!("{} is not ready", self.name)));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself; either way nothing is left to do about it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let (addr, tls) = (self.addr, self.tls);
+        self.process.until_ready(|| Secured::open(addr, 0, tls))
     }
 }
 

@@ -3,11 +3,11 @@
 
 use svg::Document;
 use svg::node::Node as _;
-use svg::node::element::{Circle, Line, Polyline, Style, Title};
+use svg::node::element::{Circle, Line, Polyline};
 
 use super::curve::Curve;
 use super::report::place;
-use crate::suite::chart::{STYLE, rectangle, text_at};
+use crate::suite::chart::{GAP, HEAD, MARGIN, TITLE, card, text_at};
 use crate::suite::report::figure;
 
 const LINES: &str = "
@@ -18,12 +18,8 @@ const LINES: &str = "
 }
 ";
 
-const MARGIN: usize = 16;
-const HEAD: usize = 56;
 const COLUMNS: usize = 2;
 const PANEL: usize = 430;
-const GAP: usize = 24;
-const TITLE: usize = 22;
 const HEIGHT: usize = 130;
 /// Below the axis, for its numbers and its name.
 const FOOT: usize = 36;
@@ -37,16 +33,7 @@ pub fn svg(title: &str, curves: &[Curve]) -> String {
     let columns = curves.len().clamp(1, COLUMNS);
     let width = columns * PANEL + (columns - 1) * GAP + 2 * MARGIN;
     let height = HEAD + curves.len().div_ceil(columns) * PITCH + MARGIN;
-    let mut out = Document::new()
-        .set("role", "img")
-        .set("viewBox", (0, 0, width, height))
-        .set("width", width)
-        .set("height", height);
-    out.append(Title::new(title));
-    out.append(Style::new(format!("{STYLE}{LINES}")));
-    rectangle(&mut out, "card", (0, 0), (width, height));
-    text_at(&mut out, "head", (MARGIN, 28), title);
-    text_at(&mut out, "note", (MARGIN, 46), note);
+    let mut out = card(title, note, LINES, (width, height));
     for (nth, curve) in curves.iter().enumerate() {
         let left = MARGIN + nth % columns * (PANEL + GAP);
         draw(&mut out, curve, (left, HEAD + nth / columns * PITCH));

@@ -4,23 +4,21 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::process::{Child, ChildStdin, Command as Program, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command as Program, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use tempfile::TempDir;
 
 use super::load::Share;
 use super::protocol::{Command, Event};
+use crate::child::Process;
 use crate::net;
 use crate::server::beside;
 
 /// The variable by which a child knows who has started it.
 const PARENT: &str = "BENCH_PARENT";
-/// A server that accepts no upgrade for so long has failed.
-const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// What differs from a server's defaults: a million Closes want their time, on few cores.
 pub const SETTINGS: [(&str, &str); 2] = [
@@ -50,7 +48,7 @@ fn child(program: impl AsRef<OsStr>) -> Program {
 
 /// A server process with rooms.
 pub struct Rooms {
-    child: Child,
+    process: Process,
     addr: SocketAddrV4,
     /// Goes when the process has ended.
     _directory: TempDir,
@@ -69,25 +67,17 @@ impl Rooms {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn();
-        let mut server = Self {
-            child: started.with_context(|| {
-                let path = program.display();
-                format!("starting {path}; build it with `cargo build --release -p wsworker-bench`")
-            })?,
+        let started = started.with_context(|| {
+            let path = program.display();
+            format!("starting {path}; build it with `cargo build --release -p wsworker-bench`")
+        })?;
+        let mut process = Process::of("a server", started);
+        process.until_ready(|| net::open(addr, 0))?;
+        Ok(Self {
+            process,
             addr,
             _directory: directory,
-        };
-        let start = Instant::now();
-        while let Err(failure) = net::open(addr, 0) {
-            if let Some(status) = server.child.try_wait()? {
-                bail!("a server ended at once: {status}");
-            }
-            if start.elapsed() > START_LIMIT {
-                return Err(failure.context("a server is not ready"));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(server)
+        })
     }
 
     /// Where it listens.
@@ -97,31 +87,23 @@ impl Rooms {
 
     /// The process.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.pid()
     }
 
     /// Asks it to drain.
     pub fn terminate(&self) -> Result<()> {
-        let pid = i32::try_from(self.child.id())?;
-        let pid = Pid::from_raw(pid).context("a process has a number")?;
-        Ok(kill_process(pid, Signal::TERM)?)
+        self.process.terminate()
     }
 
     /// How it has ended, if it has.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        Ok(self.child.try_wait()?)
-    }
-}
-
-impl Drop for Rooms {
-    fn drop(&mut self) {
-        end(&mut self.child);
+        self.process.ended()
     }
 }
 
 /// A load process.
 pub struct Load {
-    child: Child,
+    process: Process,
     commands: ChildStdin,
 }
 
@@ -142,7 +124,7 @@ impl Load {
             .context("starting a load")?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
         let load = Self {
-            child,
+            process: Process::of("a load", child),
             commands: input.context("a load has an input")?,
         };
         let output = BufReader::new(output.context("a load has an output")?);
@@ -163,7 +145,7 @@ impl Load {
 
     /// The process.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.pid()
     }
 
     /// Tells it what to do.
@@ -173,16 +155,4 @@ impl Load {
         let written = self.commands.write_all(line.as_bytes());
         written.context("a load takes no commands any more")
     }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        end(&mut self.child);
-    }
-}
-
-fn end(child: &mut Child) {
-    // It may have ended by itself; either way nothing is left to do about it.
-    let _ = child.kill();
-    let _ = child.wait();
 }

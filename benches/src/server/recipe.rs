@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::{LOAD_CORE, SERVER_CORE, Server};
+use crate::child::Process;
 use crate::{machine, net, tls};
 
 /// How to start a server.
@@ -255,7 +256,10 @@ impl Recipe {
         };
         let mut server = Server {
             name: self.name,
-            child: child.with_context(|| format!("starting {}", self.program.display()))?,
+            process: Process::of(
+                self.name,
+                child.with_context(|| format!("starting {}", self.program.display()))?,
+            ),
             addr,
             tls: self.tls,
             upstream,

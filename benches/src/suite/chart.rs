@@ -40,7 +40,7 @@ pub struct Bar {
     pub highlighted: bool,
 }
 
-pub(crate) const STYLE: &str = "
+const STYLE: &str = "
 text { font: 11px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1f2328 }
 .head { font-size: 16px; font-weight: 600 } .title { font-size: 12px; font-weight: 600 }
 .note { fill: #59636e } .end { text-anchor: end }
@@ -53,12 +53,15 @@ text { fill: #f0f6fc } .note { fill: #9198a1 }
 }
 ";
 
-const MARGIN: usize = 16;
-const HEAD: usize = 56;
+pub(crate) const MARGIN: usize = 16;
+/// Above the panels.
+pub(crate) const HEAD: usize = 56;
+/// Between panels.
+pub(crate) const GAP: usize = 24;
+/// Above what a panel shows.
+pub(crate) const TITLE: usize = 22;
 const COLUMNS: usize = 3;
 const PANEL: usize = 330;
-const GAP: usize = 24;
-const TITLE: usize = 22;
 const PITCH: usize = 17;
 const BAR: usize = 11;
 /// A character's width, about: there is no font to ask.
@@ -73,16 +76,7 @@ impl Chart {
         let width = panels.max(text * CHARACTER) + 2 * MARGIN;
         let heights: usize = self.panels.chunks(columns).map(height).sum();
         let height_of_all = HEAD + heights + MARGIN - GAP;
-        let mut out = Document::new()
-            .set("role", "img")
-            .set("viewBox", (0, 0, width, height_of_all))
-            .set("width", width)
-            .set("height", height_of_all);
-        out.append(Title::new(self.title.as_str()));
-        out.append(Style::new(STYLE));
-        rectangle(&mut out, "card", (0, 0), (width, height_of_all));
-        text_at(&mut out, "head", (MARGIN, 28), &self.title);
-        text_at(&mut out, "note", (MARGIN, 46), &self.note);
+        let mut out = card(&self.title, &self.note, "", (width, height_of_all));
         let mut y = HEAD;
         for panels in self.panels.chunks(columns) {
             for (nth, panel) in panels.iter().enumerate() {
@@ -129,13 +123,28 @@ impl Panel {
     }
 }
 
+/// A picture with its head, and room below. `style` is added to that of all.
+pub(crate) fn card(title: &str, note: &str, style: &str, size: (usize, usize)) -> Document {
+    let mut out = Document::new()
+        .set("role", "img")
+        .set("viewBox", (0, 0, size.0, size.1))
+        .set("width", size.0)
+        .set("height", size.1);
+    out.append(Title::new(title));
+    out.append(Style::new(format!("{STYLE}{style}")));
+    rectangle(&mut out, "card", (0, 0), size);
+    text_at(&mut out, "head", (MARGIN, 28), title);
+    text_at(&mut out, "note", (MARGIN, 46), note);
+    out
+}
+
 /// Of panels beside each other.
 fn height(panels: &[Panel]) -> usize {
     let bars = panels.iter().map(|panel| panel.bars.len()).max();
     TITLE + bars.unwrap_or(0) * PITCH + GAP
 }
 
-pub(crate) fn rectangle(out: &mut Document, class: &str, at: (usize, usize), size: (usize, usize)) {
+fn rectangle(out: &mut Document, class: &str, at: (usize, usize), size: (usize, usize)) {
     let rectangle = Rectangle::new()
         .set("class", class)
         .set("x", at.0)
