@@ -133,7 +133,8 @@ fn a_poll_and_its_votes_outlive_a_kill_and_the_alarm_ends_it() {
         let (poll, addr) = start(data.path());
         let mut asking = early(host(addr).await).await;
         let mut ann = early(voter(addr, "ann").await).await;
-        ask(&mut asking, 5).await;
+        // Less than a client waits for a frame, by more than an alarm may be late.
+        ask(&mut asking, 3).await;
         told(&mut ann, "null", false).await;
         choose(&mut ann, 0).await;
         poll.signal(Signal::KILL);
