@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
@@ -22,7 +22,6 @@ use super::conn::{Clock, Conn, End, begin};
 use super::thread::Phase;
 use crate::connection::Stream;
 use crate::http::Body;
-use crate::protocol::handshake;
 
 /// What came of a connection's first bytes.
 pub(super) enum First {
@@ -46,10 +45,11 @@ pub(super) async fn first(conn: &Arc<Conn>, stream: &mut Stream, clock: Pin<&mut
     let Poll::Ready(response) = answered else {
         return First::Http(read, Some(answering));
     };
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return First::Http(read, Some(Box::pin(std::future::ready(response))));
-    }
-    let Some(opening) = conn.opening() else {
+    let opening = match response.status() {
+        StatusCode::SWITCHING_PROTOCOLS => conn.opening(),
+        _ => None,
+    };
+    let Some(opening) = opening else {
         return First::Http(read, Some(Box::pin(std::future::ready(response))));
     };
     let head = head(response.headers());
@@ -116,8 +116,9 @@ fn upgrade(read: &Bytes, max: usize) -> Option<(Parts, usize)> {
         let value = HeaderValue::from_maybe_shared(read.slice_ref(field.value)).ok()?;
         headers.append(name, value);
     }
+    // Whether it is a good one is for whoever answers.
     let body = [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT];
-    if body.iter().any(|name| headers.contains_key(name)) || !handshake::is_upgrade(headers) {
+    if body.iter().any(|name| headers.contains_key(name)) || !headers.contains_key(UPGRADE) {
         return None;
     }
     Some((request.into_parts().0, length))
