@@ -69,14 +69,6 @@ pin_project! {
     pub(crate) enum Caught<C, F> {
         Called { code: Option<C> },
         Running { #[pin] running: F },
-        Dropped,
-    }
-}
-
-impl<C, F> Caught<C, F> {
-    /// Drops the code where it stands; a panic of that ends here.
-    pub(crate) fn end(mut self: Pin<&mut Self>) {
-        guarded_drop(|| self.set(Self::Dropped));
     }
 }
 
@@ -97,9 +89,7 @@ where
             }
             match self.as_mut().project() {
                 CaughtProjected::Running { running } => running.poll(cx),
-                CaughtProjected::Called { .. } | CaughtProjected::Dropped => {
-                    unreachable!("it runs by now, and is not polled after its end")
-                }
+                CaughtProjected::Called { .. } => unreachable!("it runs by now"),
             }
         }));
         match polled {

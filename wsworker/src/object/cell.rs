@@ -1,12 +1,13 @@
 //! One object of a known type: its turn, its value, and how an event is run on it.
 //! Does not say what the events are; `jobs` does.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Sleep, sleep};
 
@@ -22,7 +23,7 @@ use super::jobs::{Job, OnAlarm, OnError};
 use super::member::Member;
 use crate::connection::Limits;
 use crate::error::{Error, Result};
-use crate::guard::{Caught, Kept, guarded};
+use crate::guard::{Kept, guarded, guarded_drop};
 use crate::protocol::close::{CloseCode, ClosePayload};
 use crate::socket::WebSocketEnd;
 use crate::storage::{Alarm, AlarmChange, Batch};
@@ -105,10 +106,9 @@ impl<T: DurableObject> Cell<T> {
         }
         let mut event = Event::of(&self.core);
         job.prepare(&mut event.done.batch);
-        let (ran, mut event) = {
-            let code = pin!(guarded(|| self.run(&mut value, job)));
-            Running::new(event, Timed::new(code, time)).await
-        };
+        let code = guarded(|| self.run(&mut value, job));
+        let running = Running::new(event, Timed::new(code, time));
+        let (ran, mut event) = running.await;
         let done = &mut *event.done;
         done.sql = self.core.store.is_open();
         let entered = match (ran.flatten().flatten(), done.aborted.take()) {
@@ -273,42 +273,43 @@ impl<T: DurableObject> Owner for Cell<T> {
     }
 }
 
-/// Code with a deadline. The timer is made only for code that waits.
-struct Timed<'a, C, F> {
-    /// Where it stands: to move it for each event would take its time.
-    code: Pin<&'a mut Caught<C, F>>,
-    time: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
+pin_project! {
+    /// Code with a deadline. The timer is made only for code that waits.
+    struct Timed<F> {
+        // None when it was too late.
+        #[pin]
+        code: Option<F>,
+        time: Duration,
+        timer: Option<Pin<Box<Sleep>>>,
+    }
 }
 
-impl<'a, C, F> Timed<'a, C, F> {
-    fn new(code: Pin<&'a mut Caught<C, F>>, time: Duration) -> Self {
+impl<F> Timed<F> {
+    fn new(code: F, time: Duration) -> Self {
         Self {
-            code,
+            code: Some(code),
             time,
             timer: None,
         }
     }
 }
 
-impl<C, F> Future for Timed<'_, C, F>
-where
-    C: FnOnce() -> F,
-    F: Future,
-{
-    type Output = Result<Result<F::Output>>;
+impl<F: Future> Future for Timed<F> {
+    type Output = Result<F::Output>;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let Poll::Ready(output) = this.code.as_mut().poll(cx) {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let code = this.code.as_mut().as_pin_mut();
+        let code = code.expect("not polled after its end");
+        if let Poll::Ready(output) = code.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        let time = this.time;
+        let time = *this.time;
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(time)));
         ready!(timer.as_mut().poll(cx));
         // Here, where it is the event's still: what it does as it is dropped is undone too.
-        this.code.as_mut().end();
+        guarded_drop(|| this.code.set(None));
         Poll::Ready(Err(Error::too_slow(time)))
     }
 }

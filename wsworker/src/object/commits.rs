@@ -3,7 +3,7 @@
 //! Does not know what an event has done; `gate` does.
 
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::core::Core;
 use super::gate::Gate;
@@ -16,13 +16,6 @@ struct Gathering {
     shared: Arc<Shared>,
     /// `None` when it has ended.
     cores: Mutex<Option<Vec<Arc<Core>>>>,
-}
-
-/// Whoever commits them. Dropped before that, no more are taken.
-struct Gatherer {
-    gathering: Arc<Gathering>,
-    /// From the first object on.
-    _busy: Busy,
 }
 
 /// Commits what the object has in flight, and then what came meanwhile, until nothing is
@@ -54,19 +47,13 @@ async fn alone(core: Arc<Core>, _busy: Busy) {
 impl Gathering {
     /// Gathers from this object on, until the tasks have run that are ready now.
     fn begin(core: &Arc<Core>) -> Weak<Self> {
-        let shared = core.shared.clone();
-        let busy = shared.busy();
         let gathering = Arc::new(Self {
-            shared,
+            shared: core.shared.clone(),
             cores: Mutex::new(Some(vec![core.clone()])),
         });
         let current = Arc::downgrade(&gathering);
-        let gatherer = Gatherer {
-            gathering,
-            _busy: busy,
-        };
-        // Behind those tasks, which may end events too.
-        tokio::spawn(gatherer.commit());
+        // Behind those tasks, which may end events too. It alone keeps what is gathered.
+        tokio::spawn(gathering.commit(core.shared.busy()));
         current
     }
 
@@ -75,23 +62,15 @@ impl Gathering {
         if !Arc::ptr_eq(&self.shared, &core.shared) {
             return false;
         }
-        let mut cores = self.cores.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *cores {
+        match &mut *self.cores() {
             Some(cores) if cores.len() < MOST => cores.push(core.clone()),
             _ => return false,
         }
         true
     }
 
-    fn take(&self) -> Vec<Arc<Core>> {
-        let mut cores = self.cores.lock().unwrap_or_else(PoisonError::into_inner);
-        cores.take().unwrap_or_default()
-    }
-}
-
-impl Gatherer {
-    async fn commit(self) {
-        let gathered = self.gathering.take();
+    async fn commit(self: Arc<Self>, _busy: Busy) {
+        let gathered = self.cores().take().unwrap_or_default();
         let (mut cores, mut commits) = (Vec::new(), Vec::new());
         for core in gathered {
             if let Err(error) = core.store.check_shared().await {
@@ -104,17 +83,15 @@ impl Gatherer {
             });
             cores.push(core);
         }
-        let committed = self.gathering.shared.storage.commit_all(commits).await;
+        let committed = self.shared.storage.commit_all(commits).await;
         debug_assert_eq!(committed.len(), cores.len(), "each commit has its result");
         for (core, result) in cores.iter().zip(committed) {
             end(core, result);
         }
     }
-}
 
-impl Drop for Gatherer {
-    fn drop(&mut self) {
-        drop(self.gathering.take());
+    fn cores(&self) -> MutexGuard<'_, Option<Vec<Arc<Core>>>> {
+        self.cores.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -129,5 +106,5 @@ thread_local! {
     static CURRENT: RefCell<Weak<Gathering>> = const { RefCell::new(Weak::new()) };
 }
 
-/// As many as one transaction has.
+/// Objects whose commits go together, at most.
 const MOST: usize = 512;

@@ -102,8 +102,9 @@ impl Gate {
             done.effects.release(core);
             return Ok(Settled::Now);
         }
-        let Done { batch, effects, .. } = std::mem::take(done);
-        let mut effects = effects;
+        let Done {
+            batch, mut effects, ..
+        } = std::mem::take(done);
         effects.source = source.cloned();
         let settled = match asked {
             true => {
