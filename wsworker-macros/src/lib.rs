@@ -46,6 +46,7 @@ mod worker;
 /// | `max_message = "1 MiB"` | size | 1 MiB | The largest message that a peer may send, at most 4 GiB. A larger one closes the connection with 1009. |
 /// | `max_buffered = "1 MiB"` | size | 1 MiB | How much may wait to be sent to one peer before `send` is an error. |
 /// | `slow = "close"` | `"close"` or `"drop"` | `"close"` | What a broadcast does with a peer whose queue is full: close it with 1013, or drop that message for it. |
+/// | `failed = "close"` | `"close"` or `"keep"` | `"close"` | What becomes of a socket whose `on_open` or `on_message` gave an error: it is closed with 1011, or goes on; either way `on_error` is told first. After a panic it is closed in any case. |
 /// | `idle_timeout = "2m"` | time | 2 minutes | A connection without a byte for so long is dropped; it is pinged at half of it. |
 /// | `handshake_timeout = "10s"` | time | 10 seconds | How long a peer may take to send the head of its request. |
 /// | `protocols("chat.v2", "chat.v1")` | list of tokens | none | The subprotocols that this worker speaks, best first. |

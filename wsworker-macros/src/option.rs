@@ -13,6 +13,9 @@ pub(crate) struct Written {
     form: Form,
 }
 
+/// A word that an option takes, what it means, and what it is to be.
+pub(crate) type Choice<T> = (&'static str, &'static str, T);
+
 enum Form {
     Bare,
     /// After `=`, perhaps nothing.
@@ -63,6 +66,23 @@ impl Written {
             }
         };
         Parser::parse2(read, tokens.clone())
+    }
+
+    /// Which of the words it is.
+    pub(crate) fn choice<T: Copy>(&self, usage: &str, choices: &[Choice<T>]) -> Result<T> {
+        let said = match self.literal(usage)? {
+            Lit::Str(said) => said.value(),
+            _ => String::new(),
+        };
+        let mut known = choices.iter();
+        if let Some((.., value)) = known.find(|(word, ..)| said == *word) {
+            return Ok(*value);
+        }
+        let words = choices
+            .iter()
+            .map(|(word, meaning, _)| format!("`\"{word}\"` ({meaning})"));
+        let words: Vec<_> = words.collect();
+        Err(self.wrong(&format!("expected {}", words.join(" or "))))
     }
 
     /// Makes sure that there is the name alone.

@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Error, Lit, Path, Result};
 
-use crate::option::{Written, add};
+use crate::option::{Choice, Written, add};
 use crate::text;
 
 /// The options of one attribute.
@@ -78,6 +78,22 @@ pub(crate) fn path(option: &Written, usage: &str) -> Result<Path> {
             "expected a path in a string, such as `\"crate::framework\"` or `\"::wsworker\"`",
         )
     })
+}
+
+/// How the option `failed` is written.
+pub(crate) const FAILED: (&str, &str) = ("failed", r#"failed = "close""#);
+
+/// What the option `failed` says: does a socket stay whose callback failed?
+pub(crate) fn keeps_failed(option: &Written, usage: &str) -> Result<bool> {
+    const FAILED: [Choice<bool>; 2] = [
+        (
+            "close",
+            "close a socket whose callback failed with 1011",
+            false,
+        ),
+        ("keep", "let it go on after its `on_error`", true),
+    ];
+    option.choice(usage, &FAILED)
 }
 
 /// Where the framework's crate is: `::wsworker`, unless `crate = "..."` says otherwise.

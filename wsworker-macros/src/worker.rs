@@ -75,6 +75,9 @@ fn constant(krate: &TokenStream, settings: &Settings) -> TokenStream {
         };
         field("slow", some(slow));
     }
+    if settings.keeps_failed {
+        field("keeps_failed", quote!(true));
+    }
     if let Some(millis) = settings.idle_timeout {
         field("idle_timeout", time(millis));
     }

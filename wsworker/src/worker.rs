@@ -114,7 +114,8 @@ pub trait Worker: Annotated + CloneForEachRequest + Send + 'static {
 
     /// A callback failed, the peer broke the protocol, or the connection failed.
     /// By default it is logged: as an error if it is the worker's own, else for
-    /// debugging. `on_close` follows.
+    /// debugging. `on_close` follows, unless `#[worker(failed = "keep")]` has the socket
+    /// go on after its failed callback.
     fn on_error(&mut self, ws: &WebSocket, error: &Error) -> impl Future<Output = ()> + Send {
         log_error(ws, error);
         async {}
@@ -164,6 +165,8 @@ pub struct Options {
     pub max_buffered: Option<usize>,
     /// What a broadcast does with a full socket.
     pub slow: Option<Slow>,
+    /// A failed callback does not close its socket.
+    pub keeps_failed: bool,
     /// A peer silent for so long is gone.
     pub idle_timeout: Option<Duration>,
     /// Time for a request's head.
@@ -183,6 +186,7 @@ impl Options {
         max_message: None,
         max_buffered: None,
         slow: None,
+        keeps_failed: false,
         idle_timeout: None,
         handshake_timeout: None,
         protocols: &[],
@@ -354,5 +358,10 @@ impl<W: Worker> Consumer for Callbacks<W> {
             Event::Close(close) => guarded(|| worker.on_close(ws, close)).await,
         };
         (self, result)
+    }
+
+    /// After a panic nobody knows what state the worker is in.
+    fn outlives(&self, failure: &Error) -> bool {
+        W::OPTIONS.keeps_failed && !failure.is_panic()
     }
 }

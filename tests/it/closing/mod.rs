@@ -4,5 +4,6 @@
 mod behind;
 mod failures;
 mod gone;
+mod kept;
 mod ours;
 mod theirs;

@@ -8,6 +8,8 @@ mod calls;
 mod events;
 mod fanout;
 mod hibernation;
+mod kept;
+mod leaving;
 mod limits;
 mod model;
 mod outside;

@@ -97,6 +97,9 @@ fn constant(settings: &Settings, krate: &TokenStream) -> TokenStream {
     if settings.sql {
         fields.push(quote!(sql: true));
     }
+    if settings.keeps_failed {
+        fields.push(quote!(keeps_failed: true));
+    }
     for (field, value) in &settings.limits {
         let (field, value) = (format_ident!("{field}"), Literal::u64_unsuffixed(*value));
         fields.push(quote!(#field: #value));
@@ -116,7 +119,7 @@ fn constant(settings: &Settings, krate: &TokenStream) -> TokenStream {
 }
 
 /// How many options are fields.
-const OPTIONS: usize = 11;
+const OPTIONS: usize = 12;
 
 const OBJECT: Role = Role {
     attribute: "durable_object",

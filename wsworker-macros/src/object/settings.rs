@@ -17,6 +17,8 @@ pub(super) struct Settings {
     /// In milliseconds.
     pub(super) event_timeout: Option<u64>,
     pub(super) sql: bool,
+    /// A socket whose event failed stays open.
+    pub(super) keeps_failed: bool,
     /// The fields of the limits that were said, and what each is.
     pub(super) limits: Vec<(&'static str, u64)>,
     pub(super) krate: Option<Path>,
@@ -49,6 +51,7 @@ impl Settings {
                 option.flag(usage)?;
                 self.sql = true;
             }
+            "failed" => self.keeps_failed = options::keeps_failed(option, usage)?,
             "crate" => self.krate = Some(options::path(option, usage)?),
             limit => self.limit(limit, option, usage)?,
         }
@@ -93,6 +96,7 @@ const OPTIONS: Options = Options {
         ("hibernate_after", r#"hibernate_after = "10s""#),
         ("event_timeout", r#"event_timeout = "30s""#),
         ("sql", "sql"),
+        options::FAILED,
         ("max_sockets", "max_sockets = 32768"),
         ("max_tags", "max_tags = 10"),
         ("max_tag", "max_tag = 256"),

@@ -17,7 +17,7 @@ fn a_struct_becomes_a_class_with_a_stub() {
 #[test]
 fn options_conditions_and_visibility_are_kept() {
     let args = r#"
-        name = "chat.room", hibernate_after = "1m", event_timeout = "500ms", sql,
+        name = "chat.room", hibernate_after = "1m", event_timeout = "500ms", sql, failed = "keep",
         max_sockets = 100_000, max_tags = 3, max_tag = 32, max_attachment = "1 KiB",
         max_key = "64 B", max_value = "1 MiB", max_calls = 10, max_held = "1 MiB",
         crate = "crate::framework",
@@ -131,7 +131,7 @@ fn each_wrong_option_shows_the_right_one() {
         ("hibernate = \"1s\"", "did you mean `hibernate_after`?"),
         (
             "storage = 1",
-            "expected one of `name`, `hibernate_after`, `event_timeout`, `sql`, `max_sockets`, \
+            "expected one of `name`, `hibernate_after`, `event_timeout`, `sql`, `failed`, `max_sockets`, \
              `max_tags`, `max_tag`, `max_attachment`, `max_key`, `max_value`, `max_calls`, `max_held`, `crate`",
         ),
         ("crate = 1", "expected a path in a string"),

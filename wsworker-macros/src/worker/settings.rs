@@ -2,9 +2,9 @@
 //! Does not read values itself: `size`, `time`, `text` and `origin` do.
 
 use proc_macro2::TokenStream;
-use syn::{Error, Lit, Path, Result};
+use syn::{Error, Path, Result};
 
-use crate::option::{Written, add};
+use crate::option::{Choice, Written, add};
 use crate::options::{self, Options};
 use crate::{origin, size, text, time};
 
@@ -16,6 +16,8 @@ pub(crate) struct Settings {
     /// In bytes.
     pub(crate) max_buffered: Option<u64>,
     pub(crate) slow: Option<Slow>,
+    /// A socket whose callback failed stays open.
+    pub(crate) keeps_failed: bool,
     /// In milliseconds.
     pub(crate) idle_timeout: Option<u64>,
     /// In milliseconds.
@@ -51,7 +53,8 @@ impl Settings {
             "max_buffered" => {
                 self.max_buffered = Some(size::parse(option, usage, size::MAX_BUFFERED)?);
             }
-            "slow" => self.slow = Some(slow(option, usage)?),
+            "slow" => self.slow = Some(option.choice(usage, &SLOW)?),
+            "failed" => self.keeps_failed = options::keeps_failed(option, usage)?,
             "idle_timeout" => self.idle_timeout = Some(time::parse(option, usage)?),
             "handshake_timeout" => self.handshake_timeout = Some(time::parse(option, usage)?),
             "protocols" => self.protocols = Some(list(option, usage, text::check_token)?),
@@ -61,21 +64,6 @@ impl Settings {
             _ => unreachable!("every known option is set"),
         }
         Ok(())
-    }
-}
-
-fn slow(option: &Written, usage: &str) -> Result<Slow> {
-    let choice = match option.literal(usage)? {
-        Lit::Str(choice) => choice.value(),
-        _ => String::new(),
-    };
-    match choice.as_str() {
-        "close" => Ok(Slow::Close),
-        "drop" => Ok(Slow::Drop),
-        _ => Err(option.wrong(
-            "expected `\"close\"` (close a slow peer with 1013) or `\"drop\"` (drop a broadcast \
-             for it)",
-        )),
     }
 }
 
@@ -119,12 +107,18 @@ fn objects(option: &Written, usage: &str) -> Result<Vec<Path>> {
     mistakes.map_or(Ok(types), Err)
 }
 
+const SLOW: [Choice<Slow>; 2] = [
+    ("close", "close a slow peer with 1013", Slow::Close),
+    ("drop", "drop a broadcast for it", Slow::Drop),
+];
+
 /// Every option, and how it is written.
 const OPTIONS: Options = Options {
     known: &[
         ("max_message", r#"max_message = "1 MiB""#),
         ("max_buffered", r#"max_buffered = "1 MiB""#),
         ("slow", r#"slow = "close""#),
+        options::FAILED,
         ("idle_timeout", r#"idle_timeout = "2m""#),
         ("handshake_timeout", r#"handshake_timeout = "10s""#),
         ("protocols", r#"protocols("chat.v1")"#),

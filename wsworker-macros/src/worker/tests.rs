@@ -17,7 +17,7 @@ fn the_plain_expansion_is_a_marker() {
 #[test]
 fn every_option_becomes_a_constant() {
     let args = r#"
-        max_message = "1 MiB", max_buffered = 65_536, slow = "drop", idle_timeout = "2m",
+        max_message = "1 MiB", max_buffered = 65_536, slow = "drop", idle_timeout = "2m", failed = "keep",
         handshake_timeout = "500ms", protocols("chat.v2", "chat.v1"),
         origins("https://a.example",), objects(Room, rooms::Lobby), crate = "crate::framework",
     "#;

@@ -97,7 +97,10 @@ impl Clock {
     pub(super) fn close_all(&self, code: CloseCode, reason: &str) {
         let closing = self.closing.get_or_init(|| ClosePayload::cut(code, reason));
         for handle in self.handles() {
-            handle.close(closing);
+            match handle.takes_leave() {
+                true => handle.wake(),
+                false => handle.close(closing),
+            }
         }
     }
 

@@ -33,12 +33,28 @@ pub(crate) trait Consumer: Sized + Send + 'static {
     /// and then, for a few bytes more for each connection.
     const SHARES_STREAM: bool = false;
 
+    /// Does it say itself that the server goes away, in [`leave`](Self::leave), as it
+    /// knows of more to be sent before?
+    const TAKES_LEAVE: bool = false;
+
     /// Hears messages until the inbox has no more, or one of them fails. One turn
     /// for several, as a turn costs more than handing over a message.
     fn messages(self, inbox: Inbox) -> impl Future<Output = Turned<Self>> + Send + 'static;
 
     /// Hears anything else.
     fn event(self, event: Event) -> impl Future<Output = Turned<Self>> + Send + 'static;
+
+    /// Does the connection go on after this failure of a turn? Then the consumer hears
+    /// of it before the next message.
+    fn outlives(&self, failure: &Error) -> bool {
+        let _ = failure;
+        false
+    }
+
+    /// The server goes away: it is to close the connection. Asked in no turn.
+    fn leave(&self, closing: &ClosePayload) {
+        let _ = closing;
+    }
 
     /// May the next message be taken from the peer? While too much waits to be
     /// sent to a client it stays there, unless the consumer knows better. One that

@@ -43,6 +43,8 @@ pub(crate) struct Handle {
     awaited: AtomicBool,
     state: AtomicU8,
     role: Role,
+    /// Whoever listens closes it when the server goes away.
+    takes_leave: AtomicBool,
     /// The connection's entry in its hub's wheel. Here, where it takes no room.
     timer: AtomicU32,
     queue: Mutex<Queue>,
@@ -89,6 +91,7 @@ impl Handle {
             awaited: AtomicBool::new(false),
             state: AtomicU8::new(OPEN),
             role,
+            takes_leave: AtomicBool::new(false),
             timer: AtomicU32::new(0),
             queue: Mutex::default(),
             bound: OnceLock::new(),
@@ -99,6 +102,15 @@ impl Handle {
     /// Which side of the opening handshake the connection is.
     pub(super) fn role(&self) -> Role {
         self.role
+    }
+
+    pub(super) fn set_takes_leave(&self) {
+        self.takes_leave.store(true, Ordering::Release);
+    }
+
+    /// Is it left to whoever listens to close it when the server goes away?
+    pub(super) fn takes_leave(&self) -> bool {
+        self.takes_leave.load(Ordering::Acquire)
     }
 
     pub(super) fn set_timer(&self, key: Key) {

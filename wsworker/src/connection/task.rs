@@ -27,7 +27,7 @@ pub(super) use self::deliver::charge;
 pub(super) use self::read::READ_AHEAD;
 use self::read::Step;
 use super::consumer::{Consumer, Event, Suspended, Turned};
-use super::handle::Handle;
+use super::handle::{Handle, State};
 use super::life::{Life, Phase};
 use super::stream::Stream;
 use super::turn::{self, Turn};
@@ -71,7 +71,7 @@ enum Listening<C> {
 /// What the end of a turn means for the connection.
 #[derive(Clone, Copy)]
 enum Outcome {
-    /// A failure ends it.
+    /// A failure ends it, unless the consumer outlives it.
     Counts,
     /// A failure is only logged.
     IsLogged,
@@ -111,6 +111,9 @@ impl<C: Consumer> Connection<C> {
         guard: Option<Box<dyn Send + Sync>>,
     ) -> Self {
         let handle = Entered::new(handle);
+        if C::TAKES_LEAVE {
+            handle.set_takes_leave();
+        }
         let mut connection = Self {
             last_byte: handle.hub().now(),
             reader: Reader::new(handle.role() == Role::Server),
@@ -142,6 +145,9 @@ impl<C: Consumer> Connection<C> {
         }
         self.keep_time();
         self.resume(cx);
+        if C::TAKES_LEAVE {
+            self.leave();
+        }
         for round in 0..READS_A_POLL {
             let starved = self.pump(turn, cx);
             let phase = self.life.phase();
@@ -180,8 +186,18 @@ impl<C: Consumer> Connection<C> {
         if matches!(self.consumer, Listening::Idle(_)) {
             self.deliver(Event::Open, Outcome::Counts, cx);
         }
-        if let Some(closing) = self.handle.hub().closing() {
+        if let Some(closing) = self.handle.closing().filter(|_| !C::TAKES_LEAVE) {
             self.handle.close(closing);
+        }
+    }
+
+    /// When the server goes away: once the consumer is free, it says so.
+    fn leave(&mut self) {
+        if let Some(closing) = self.handle.closing()
+            && self.handle.state() == State::Open
+            && let Listening::Idle(consumer) = &self.consumer
+        {
+            consumer.leave(closing);
         }
     }
 

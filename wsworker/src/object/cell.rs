@@ -100,6 +100,14 @@ impl<T: DurableObject> Cell<T> {
             // What it builds on never happened, as its sender sees it.
             return Err(Error::undone("an event of its socket before it was"));
         }
+        if J::NEEDS_OPEN && source.is_some_and(|member| member.is_closing()) {
+            // Unless that comes to nothing, it is not heard any more.
+            self.core.gate.settle().await;
+            self.undo_failed(&mut value, None);
+            if source.is_some_and(|member| member.is_closing()) {
+                return Err(Error::closed());
+            }
+        }
         let time = self.class.options.event_timeout;
         if self.core.store.has_sql() {
             self.core.store.begin(time).await;
@@ -187,7 +195,7 @@ impl<T: DurableObject> Cell<T> {
     }
 
     /// Undoes what built on a commit that failed, and tells its sockets: but not the one
-    /// that is `told` already.
+    /// that is `told` already. One that goes on is told of each of its events.
     fn undo_failed(&self, value: &mut Value<T>, told: Option<&Arc<Member>>) {
         if !self.core.gate.has_failed() {
             return;
@@ -195,14 +203,16 @@ impl<T: DurableObject> Cell<T> {
         value.0 = None;
         self.core.cache().forget();
         let (events, why) = self.core.gate.take_failed();
+        let keeps = self.class.options.keeps_failed;
         let mut failed: Vec<Arc<Member>> = Vec::new();
         for mut effects in events {
             let member = effects.undo(&self.core, || Error::commit(&why));
             let untold = |m: &Arc<Member>| !told.is_some_and(|told| Arc::ptr_eq(told, m));
-            failed.extend(member.filter(untold));
+            failed.extend(member.filter(|member| keeps || untold(member)));
         }
-        failed.retain(|member| !member.is_gone() && member.set_failed());
-        for member in failed {
+        failed.retain(|member| !member.is_gone() && (keeps || member.set_failed()));
+        // The first event first.
+        for member in failed.into_iter().rev() {
             let cell = self.class.cell(self.core.key.id);
             let error = Error::commit(&why);
             tokio::spawn(async move { cell.fail(&member, error).await });
@@ -221,7 +231,9 @@ impl<T: DurableObject> Cell<T> {
         if let Err(error) = told.await {
             tracing::error!(object = %self.core.key, %error, "on_error failed");
         }
-        member.close_now(&ClosePayload::cut(CloseCode::INTERNAL_ERROR, ""));
+        if !self.class.options.keeps_failed {
+            member.close_now(&ClosePayload::cut(CloseCode::INTERNAL_ERROR, ""));
+        }
     }
 
     /// An event has ended: from now on it may be idle.

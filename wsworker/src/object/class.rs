@@ -90,7 +90,8 @@ pub trait DurableObject: Class + Send + 'static {
     }
 
     /// An event of this socket failed and is undone, the peer broke the protocol, or
-    /// the connection failed. By default it is logged. `on_close` follows.
+    /// the connection failed. By default it is logged. `on_close` follows, unless
+    /// `#[durable_object(failed = "keep")]` has the socket go on after its failed event.
     fn on_error(&mut self, ws: &WebSocket, error: &Error) -> impl Future<Output = ()> + Send {
         Member::log_error(ws, error);
         async {}
@@ -131,6 +132,8 @@ pub struct ObjectOptions {
     pub event_timeout: Duration,
     /// Does it keep its state in a database of its own, with SQL? Default: no.
     pub sql: bool,
+    /// Does a socket whose event failed stay open? Default: no, it is closed with 1011.
+    pub keeps_failed: bool,
     /// Sockets of one object. Default: 32,768.
     pub max_sockets: usize,
     /// Tags of one socket. Default: 10.
@@ -156,6 +159,7 @@ impl ObjectOptions {
         hibernate_after: Duration::from_secs(10),
         event_timeout: Duration::from_secs(30),
         sql: false,
+        keeps_failed: false,
         max_sockets: 32_768,
         max_tags: 10,
         max_tag: 256,

@@ -10,8 +10,9 @@ use super::cell::Cell;
 use super::jobs::{Incoming, Job, OnClose, OnError, OnMessage, OnOpen};
 use super::member::Member;
 use crate::connection::{Consumer, Event, Handle, Inbox, Opener, Turned};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::{Body, Head, Request};
+use crate::protocol::close::ClosePayload;
 use crate::protocol::message::Message;
 
 /// The consumer of an object's socket.
@@ -52,6 +53,7 @@ impl<T: DurableObject> ObjectSocket<T> {
     async fn own<J: Job<T, Output = ()>>(&self, job: J) -> Result<()> {
         match self.cell.event(Some(&self.member), false, job).await {
             Err(_) if self.member.has_failed() => Ok(()),
+            Err(error) if error.is_closed() && self.member.is_closing() => Ok(()),
             ran => ran.map(drop),
         }
     }
@@ -88,6 +90,9 @@ impl<T: DurableObject> Consumer for ObjectSocket<T> {
     /// Rooms are made for it.
     const SHARES_STREAM: bool = true;
 
+    /// What waits for a commit leaves first.
+    const TAKES_LEAVE: bool = true;
+
     async fn messages(self, mut inbox: Inbox) -> Turned<Self> {
         let result = {
             // From the first event on.
@@ -116,6 +121,15 @@ impl<T: DurableObject> Consumer for ObjectSocket<T> {
     async fn event(mut self, event: Event) -> Turned<Self> {
         let result = self.other(event).await;
         (self, result)
+    }
+
+    fn leave(&self, closing: &ClosePayload) {
+        self.member.leave(closing);
+    }
+
+    /// After a panic too: the next event finds a value that has seen nothing of it.
+    fn outlives(&self, _: &Error) -> bool {
+        T::OPTIONS.keeps_failed
     }
 }
 

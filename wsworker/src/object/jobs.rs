@@ -21,6 +21,9 @@ pub(super) trait Job<T>: Send {
     /// its own.
     const METHOD: Option<&'static str>;
 
+    /// Is it only for an open socket to cause?
+    const NEEDS_OPEN: bool = false;
+
     /// Do others like it often follow at once? Then they send together.
     const GATHERS: bool = false;
 
@@ -79,6 +82,7 @@ impl<T: DurableObject> Job<T> for OnMessage<'_> {
     type Output = ();
 
     const METHOD: Option<&'static str> = Some("on_message");
+    const NEEDS_OPEN: bool = true;
     const GATHERS: bool = true;
 
     fn run(self, object: &mut T) -> impl Future<Output = Result<()>> + Send {

@@ -195,6 +195,20 @@ impl Member {
         self.handle().close(close);
     }
 
+    /// Is it closed by an event, durable or not?
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Closes it, as the server goes away: behind what events have sent to it.
+    pub(super) fn leave(self: &Arc<Self>, closing: &ClosePayload) {
+        Outlet::close(self.clone(), closing.clone());
+        if !self.is_closing() {
+            // A commit failed, and took it along.
+            self.close_now(closing);
+        }
+    }
+
     /// The event that closed it was undone.
     pub(super) fn reopen(&self) {
         self.closing.store(false, Ordering::Release);

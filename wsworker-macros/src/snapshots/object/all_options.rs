@@ -9,6 +9,7 @@ impl crate::framework::__private::Class for Room {
         hibernate_after: ::core::time::Duration::from_millis(60000),
         event_timeout: ::core::time::Duration::from_millis(500),
         sql: true,
+        keeps_failed: true,
         max_sockets: 100000,
         max_tags: 3,
         max_tag: 32,

@@ -6,6 +6,7 @@ impl crate::framework::__private::Annotated for Echo {
         max_message: ::core::option::Option::Some(1048576usize),
         max_buffered: ::core::option::Option::Some(65536usize),
         slow: ::core::option::Option::Some(crate::framework::__private::Slow::Drop),
+        keeps_failed: true,
         idle_timeout: ::core::option::Option::Some(
             ::core::time::Duration::from_millis(120000),
         ),

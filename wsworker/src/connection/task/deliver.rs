@@ -206,9 +206,15 @@ impl<C: Consumer> Connection<C> {
             tracing::error!(id, %error, "a callback failed while the connection ended");
             return;
         }
-        self.drop_ahead();
-        self.notice_close();
-        self.life.failed(self.close_deadline());
+        let outlived = match &self.consumer {
+            Listening::Idle(consumer) => consumer.outlives(&error),
+            _ => false,
+        };
+        if !outlived {
+            self.drop_ahead();
+            self.notice_close();
+            self.life.failed(self.close_deadline());
+        }
         self.awake().failure = Some(error);
     }
 

@@ -4,6 +4,7 @@ use wsworker::prelude::*;
     max_message = 65_536,
     max_buffered = "4 MiB",
     slow = "drop",
+    failed = "keep",
     idle_timeout = "1m 30s",
     handshake_timeout = "500ms",
     protocols("chat.v2", "chat.v1"),
@@ -35,6 +36,7 @@ fn main() {
         options.slow,
         Some(wsworker::__private::Slow::Drop)
     ));
+    assert!(options.keeps_failed);
     assert_eq!(options.protocols, ["chat.v2", "chat.v1"]);
     assert_eq!(
         options.origins,

@@ -1,0 +1,112 @@
+//! Closes of an object's sockets while commits are on their way: by the object, and by a
+//! server that goes away.
+
+use std::time::Duration;
+
+use super::storage::Scripted;
+use super::*;
+use crate::raw::{Frame, RawClient};
+use crate::server::{Served, eventually, within};
+
+async fn served(storage: &Scripted) -> (Served, RawClient) {
+    let storage = storage.clone();
+    let configure = |server: Server| server.object::<Room>().storage(storage);
+    let served = Served::start_with(Rooms, configure).await;
+    let client = RawClient::open_at(served.addr, "/a").await;
+    (served, client)
+}
+
+#[test]
+fn what_waits_for_a_commit_leaves_before_the_close_of_a_server_that_goes_away() {
+    within(async || {
+        let storage = Scripted::held();
+        let (mut served, mut client) = served(&storage).await;
+        let mut idle = RawClient::open_at(served.addr, "/a").await;
+        client.send_all(["incr"; 3].map(Frame::text)).await;
+        eventually("the commit begins", || storage.commits() == 1).await;
+        served.handle.shutdown();
+        idle.send(Frame::ping("there")).await;
+        idle.expect_pong(b"there").await;
+        storage.let_go(2);
+        for count in ["1", "2", "3"] {
+            client.expect_text(count).await;
+        }
+        for client in [&mut client, &mut idle] {
+            client.expect_close(1001).await;
+            client.send(Frame::close(1001, "")).await;
+            client.expect_clean_eof().await;
+        }
+        served.returned().await;
+    });
+}
+
+#[test]
+fn a_message_that_waits_for_its_object_is_answered_before_the_server_goes_away() {
+    within(async || {
+        let (mut served, mut client) = served(&Scripted::open()).await;
+        let mut other = RawClient::open_at(served.addr, "/a").await;
+        other.send(Frame::text("sleep 300")).await;
+        other.send(Frame::ping("sleeps")).await;
+        other.expect_pong(b"sleeps").await;
+        client.send(Frame::text("incr")).await;
+        client.send(Frame::ping("waits")).await;
+        client.expect_pong(b"waits").await;
+        served.handle.shutdown();
+        client.expect_text("1").await;
+        for client in [&mut client, &mut other] {
+            client.expect_close(1001).await;
+            client.send(Frame::close(1001, "")).await;
+        }
+        served.returned().await;
+    });
+}
+
+#[test]
+fn without_anything_that_waits_a_server_that_goes_away_says_so_at_once() {
+    within(async || {
+        let (mut served, mut client) = served(&Scripted::open()).await;
+        client.send(Frame::text("incr")).await;
+        client.expect_text("1").await;
+        served.handle.shutdown();
+        client.expect_close(1001).await;
+        client.send(Frame::close(1001, "")).await;
+        client.expect_clean_eof().await;
+        served.returned().await;
+    });
+}
+
+#[test]
+fn nothing_is_heard_behind_a_close_that_waits_for_its_commit() {
+    within(async || {
+        let storage = Scripted::held();
+        let (_served, mut client) = served(&storage).await;
+        let messages = ["put k v", "close-all", "get k", "no such command"];
+        client.send_all(messages.map(Frame::text)).await;
+        eventually("the commit begins", || storage.commits() == 1).await;
+        storage.let_go(10);
+        client.expect_close(4000).await;
+        client.send(Frame::close(4000, "")).await;
+        client.expect_clean_eof().await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_behind_a_close_that_is_undone_is_heard() {
+    let storage = Scripted::held();
+    let server = rooms_on(storage.clone()).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    let other = server.connect("/a").await.unwrap();
+    other.send("put k v").unwrap();
+    other.send("close-all").unwrap();
+    ws.quiet_for(Duration::from_millis(50)).await.unwrap();
+    ws.send("get k").unwrap();
+    ws.quiet_for(Duration::from_millis(50)).await.unwrap();
+    storage.fail(true);
+    storage.let_go(1);
+    let mut heard = Vec::new();
+    for _ in 0..3 {
+        heard.push(ws.text().await.unwrap());
+    }
+    assert!(heard.contains(&"nothing".to_owned()), "{heard:?}");
+    assert!(heard.contains(&"left 1011 1".to_owned()), "{heard:?}");
+}
