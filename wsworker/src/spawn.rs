@@ -1,6 +1,11 @@
 //! `spawn`: a task beside the callbacks, whose failure does not vanish.
 //! Does not keep track of tasks: nothing waits for them.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
 use crate::error::Result;
 use crate::guard::log;
 
@@ -30,9 +35,24 @@ use crate::guard::log;
 /// Outside any tokio runtime.
 #[track_caller]
 pub fn spawn(task: impl Future<Output = Result<()>> + Send + 'static) {
-    tokio::spawn(async move {
-        if let Err(error) = task.await {
+    tokio::spawn(Logged { task });
+}
+
+pin_project! {
+    /// A task whose error is logged. No `async` block, which would have room for it twice.
+    struct Logged<F> {
+        #[pin]
+        task: F,
+    }
+}
+
+impl<F: Future<Output = Result<()>>> Future for Logged<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Err(error) = ready!(self.project().task.poll(cx)) {
             log("a spawned task failed", &error);
         }
-    });
+        Poll::Ready(())
+    }
 }

@@ -44,6 +44,9 @@ pub(super) struct OnAlarm(pub(super) AlarmInfo);
 /// A typed call.
 pub(super) struct Call<F>(pub(super) F);
 
+/// A job where it lies until it is run: moved once, not by each function on the way.
+pub(super) struct Held<'a, J>(pub(super) &'a mut Option<J>);
+
 /// A message where it lies until the object's method has it: moved once, not by each
 /// function on the way.
 pub(super) struct Incoming {
@@ -53,6 +56,25 @@ pub(super) struct Incoming {
 
 /// What a typed call gives.
 pub type Called<'a, R> = Pin<Box<dyn Future<Output = Result<R>> + Send + 'a>>;
+
+impl<T: Send, J: Job<T>> Job<T> for Held<'_, J> {
+    type Output = J::Output;
+
+    const METHOD: Option<&'static str> = J::METHOD;
+    const NEEDS_OPEN: bool = J::NEEDS_OPEN;
+    const GATHERS: bool = J::GATHERS;
+
+    fn prepare(&self, batch: &mut Batch) {
+        if let Some(job) = &*self.0 {
+            job.prepare(batch);
+        }
+    }
+
+    fn run(self, object: &mut T) -> impl Future<Output = Result<J::Output>> + Send {
+        let job = self.0.take().expect("a job is run once");
+        job.run(object)
+    }
+}
 
 impl<T: DurableObject> Job<T> for Fetch {
     type Output = Response;

@@ -12,7 +12,7 @@ use super::cell::Cell;
 use super::class::{Class, ClassOf, DurableObject};
 use super::event::Event;
 use super::id::ObjectId;
-use super::jobs::{Call, Called, Fetch, Job};
+use super::jobs::{Call, Called, Fetch, Held, Job};
 use super::objects::Objects;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -112,12 +112,12 @@ impl<T: DurableObject> Stub<T> {
 
     /// What the methods of a typed stub call.
     #[doc(hidden)]
-    pub async fn call<R, F>(&self, call: F) -> Result<R>
+    pub fn call<R, F>(&self, call: F) -> impl Future<Output = Result<R>> + Send
     where
         R: Send + 'static,
         F: for<'a> FnOnce(&'a mut T) -> Called<'a, R> + Send + 'static,
     {
-        self.ask(Call(call)).await
+        self.ask(Call(call))
     }
 
     async fn ask<J: Job<T> + 'static>(&self, job: J) -> Result<J::Output> {
@@ -132,8 +132,9 @@ impl<T: DurableObject> Stub<T> {
             None => None,
         };
         let place = cell.core.admit()?;
+        let mut job = Some(job);
         let called = Undropped::new(async move {
-            let (output, settled) = cell.event(None, true, job).await?;
+            let (output, settled) = cell.event(None, true, Held(&mut job)).await?;
             settled.wait().await?;
             drop(place);
             Ok(output)
