@@ -8,10 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use wsworker::__private::{settle_here, start_reactor};
 use wsworker::prelude::*;
 use wsworker::{Address, ServerHandle};
 
@@ -26,7 +28,8 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
 pub const DRAIN_TIMEOUT: Duration = Duration::from_millis(1000);
 
 /// Runs a test in a runtime of its own, and fails it when it hangs, even in a
-/// loop that never yields.
+/// loop that never yields. It is a thread as `run` has them, which polls its sockets
+/// itself; with the variable `TEST_UNSETTLED` one as a user's, whose runtime does.
 pub fn within(test: impl AsyncFnOnce() + Send + 'static) {
     within_time(LIMIT, test);
 }
@@ -36,11 +39,17 @@ pub fn within_time(limit: Duration, test: impl AsyncFnOnce() + Send + 'static) {
     let (alive, ended) = mpsc::channel::<()>();
     let body = thread::spawn(move || {
         let _alive = alive;
+        let _settled = is_settled().then(settle_here);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
-        runtime.block_on(test());
+        runtime.block_on(async {
+            if is_settled() {
+                start_reactor();
+            }
+            test().await;
+        });
     });
     match ended.recv_timeout(limit) {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("the test did not end within {limit:?}"),
@@ -50,6 +59,18 @@ pub fn within_time(limit: Duration, test: impl AsyncFnOnce() + Send + 'static) {
             }
         }
     }
+}
+
+/// Does a test in [`within`] have a thread as `run` has them?
+pub fn is_settled() -> bool {
+    std::env::var_os("TEST_UNSETTLED").is_none()
+}
+
+/// Tasks of the current runtime, of a test in [`within`], but for the one that polls its
+/// sockets.
+pub fn tasks() -> usize {
+    let alive = Handle::current().metrics().num_alive_tasks();
+    alive - usize::from(is_settled())
 }
 
 /// A server that serves in the background.

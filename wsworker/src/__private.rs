@@ -12,3 +12,9 @@ pub use crate::worker::{Annotated, CloneForEachRequest, Entry, Options, entrypoi
 pub fn settle_here() -> impl Sized {
     crate::connection::settle_here()
 }
+
+/// Starts such a thread's reactor, which is one task, before its first connection does.
+#[cfg(all(feature = "testing", unix))]
+pub fn start_reactor() {
+    crate::connection::start_reactor();
+}

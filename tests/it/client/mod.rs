@@ -47,13 +47,6 @@ async fn fails_with(client: &Client, request: impl Into<Request>, text: &str) {
     assert_eq!(error.to_string(), text);
 }
 
-/// Tasks of this runtime, which are the client's: servers by hand have none.
-fn tasks() -> usize {
-    tokio::runtime::Handle::current()
-        .metrics()
-        .num_alive_tasks()
-}
-
 fn ok(body: &str) -> String {
     format!(
         "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",

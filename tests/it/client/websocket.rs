@@ -292,7 +292,7 @@ fn our_close_is_answered_and_the_connection_ends() {
             expect_close(&mut events, 4002, true).await;
         }
         server.left(1).await;
-        eventually("all tasks end", || super::tasks() == 0).await;
+        eventually("all tasks end", || crate::server::tasks() == 0).await;
     });
 }
 
@@ -365,7 +365,7 @@ fn one_that_nobody_accepts_is_closed_with_1001() {
         let end = client().fetch(server.ws_url("/")).await.unwrap();
         drop(end.into_websocket().unwrap());
         eventually("both are closed", || server.done() == 2).await;
-        eventually("all tasks end", || super::tasks() == 0).await;
+        eventually("all tasks end", || crate::server::tasks() == 0).await;
     });
 }
 
@@ -408,7 +408,7 @@ fn a_worker_hears_of_one_by_its_callbacks() {
         }
         assert!(heard.recv().await.is_none());
         assert!(ws.send("late").is_err());
-        eventually("all tasks end", || super::tasks() == 0).await;
+        eventually("all tasks end", || crate::server::tasks() == 0).await;
     });
 }
 

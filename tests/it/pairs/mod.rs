@@ -13,7 +13,6 @@ mod respond;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -21,7 +20,7 @@ use wsworker::prelude::*;
 use wsworker::{Event, Upgrade, WebSocketEnd, WebSocketEvents, WebSocketPair};
 
 use crate::raw::{DEADLINE, Frame, RawClient};
-use crate::server::{Served, eventually};
+use crate::server::{Served, eventually, tasks};
 
 const KIB: usize = 1024;
 
@@ -175,11 +174,6 @@ async fn echo(mut events: WebSocketEvents) -> CloseEvent {
 async fn echoes(client: &mut RawClient, text: &str) {
     client.send(Frame::text(text)).await;
     client.expect_text(text).await;
-}
-
-/// The tasks of the current runtime.
-fn tasks() -> usize {
-    Handle::current().metrics().num_alive_tasks()
 }
 
 /// Waits until there are as many tasks again.

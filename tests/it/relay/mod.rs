@@ -11,12 +11,11 @@ mod upstream;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use wsworker::prelude::*;
 
 use self::upstream::{Conn, Upstream};
 use crate::raw::RawClient;
-use crate::server::{Served, eventually};
+use crate::server::{Served, eventually, tasks};
 
 const KIB: usize = 1024;
 
@@ -71,11 +70,6 @@ impl Proxied {
         let (_, conn) = tokio::join!(client.handshake(&[]), self.upstream.accept());
         (client, conn)
     }
-}
-
-/// The tasks of the current runtime.
-fn tasks() -> usize {
-    Handle::current().metrics().num_alive_tasks()
 }
 
 /// Waits until there are as many tasks again.

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod limits;
+mod many;
 mod proxies;
 mod runtimes;
 mod shutdown;

@@ -12,6 +12,8 @@ use super::consumer::Consumer;
 use super::handle::Handle;
 use super::hub::Hub;
 use super::mailbox::Collector;
+#[cfg(unix)]
+use super::reactor;
 use super::stream::Stream;
 use super::task::Connection;
 
@@ -40,7 +42,7 @@ pub(crate) type Opener = Arc<dyn Any + Send + Sync>;
 impl Opening {
     /// Runs the connection, on the current runtime.
     pub(crate) fn begin<C: Consumer>(self, handle: Arc<Handle>, consumer: C) {
-        tokio::spawn(self.connect(handle, consumer));
+        drive(self.connect(handle, consumer));
     }
 
     /// The connection, to be driven on the current runtime.
@@ -50,6 +52,14 @@ impl Opening {
         let (stream, guard) = (upgraded.stream, upgraded.guard);
         Connection::new(stream, &upgraded.read, handle, consumer, guard)
     }
+}
+
+/// Runs a connection, on the current runtime.
+fn drive<C: Consumer>(connection: Connection<C>) {
+    #[cfg(unix)]
+    reactor::run(connection);
+    #[cfg(not(unix))]
+    tokio::spawn(connection);
 }
 
 /// A consumer that was chosen before its connection was there. Dropped without
@@ -85,7 +95,7 @@ impl Accepted {
                     }
                     Source::Held(connection, opener) => {
                         let consumer = make(&handle, opener);
-                        tokio::spawn(connection.hand_over(consumer));
+                        drive(connection.hand_over(consumer));
                     }
                 }
             }),

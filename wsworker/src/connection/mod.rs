@@ -4,7 +4,8 @@
 //!
 //! `task` drives everything with one `poll`; `life` says how it ends; `handle`
 //! and `turn` are the way out; `consumer` is who listens; `hub`, `clock` and
-//! `wheel` are what many connections share; `begin` brings all of it together.
+//! `wheel` are what many connections share; `begin` brings all of it together, and
+//! `reactor` runs it where a thread has one.
 //!
 //! `end` is a socket that nobody has accepted; `pair` two that are each other's
 //! peer, `held` what waits for one of them, `relay` two connections joined.
@@ -22,6 +23,8 @@ mod mailbox;
 mod pair;
 #[cfg(feature = "testing")]
 mod place;
+#[cfg(unix)]
+mod reactor;
 mod relay;
 mod stream;
 mod task;
@@ -39,6 +42,8 @@ pub use mailbox::Event as SocketEvent;
 pub(crate) use mailbox::{Collector, Mailbox};
 #[cfg(feature = "testing")]
 pub(crate) use place::{MemoryListener, Place};
+#[cfg(all(feature = "testing", unix))]
+pub(crate) use reactor::start as start_reactor;
 #[cfg(feature = "testing")]
 pub(crate) use stream::Gate;
 pub(crate) use stream::Stream;

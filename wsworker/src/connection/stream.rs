@@ -3,7 +3,8 @@
 
 #[cfg(feature = "testing")]
 mod gate;
-mod shared;
+#[cfg(unix)]
+mod polled;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -15,7 +16,8 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf, Ready};
+use bytes::BufMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, Interest, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -24,8 +26,8 @@ use tokio::net::UnixStream;
 pub(crate) use self::gate::Gate;
 #[cfg(feature = "testing")]
 use self::gate::Gated;
-use self::shared::Shared;
-pub(super) use self::shared::Writer;
+#[cfg(unix)]
+pub(super) use self::polled::{Polled, Ready, Writer};
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::TlsStream;
 
@@ -36,8 +38,9 @@ pub(crate) use self::tls::TlsStream;
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
-    /// A TCP stream that others may write to: the other half is the handle's.
-    Shared(Shared),
+    /// A TCP stream that the thread's reactor watches.
+    #[cfg(unix)]
+    Polled(Polled),
     /// Boxed: its state is many times as large as a socket.
     #[cfg(feature = "tls")]
     Tls(Box<TlsStream>),
@@ -49,13 +52,26 @@ pub(crate) enum Stream {
     Gated(Box<Gated>),
 }
 
+/// What others write by: nobody does where there is no reactor.
+#[cfg(not(unix))]
+#[derive(Debug)]
+pub(super) enum Writer {}
+
+#[cfg(not(unix))]
+impl Writer {
+    pub(super) fn write_some(&self, _: &[u8]) -> usize {
+        match *self {}
+    }
+}
+
 impl Stream {
     /// Whom it leads to, where that has an address.
     #[cfg(feature = "client")]
     pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(stream) => stream.peer_addr().ok(),
-            Self::Shared(stream) => stream.tcp().peer_addr().ok(),
+            #[cfg(unix)]
+            Self::Polled(stream) => stream.peer_addr(),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.peer_addr(),
             #[cfg(unix)]
@@ -73,7 +89,10 @@ impl Stream {
         // An error is for the next read to find.
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx).map(drop),
-            Self::Shared(stream) => stream.tcp().poll_read_ready(cx).map(drop),
+            #[cfg(unix)]
+            Self::Polled(stream) if stream.is_readable() => Poll::Ready(()),
+            #[cfg(unix)]
+            Self::Polled(_) => Poll::Pending,
             #[cfg(unix)]
             Self::Unix(stream) => stream.poll_read_ready(cx).map(drop),
             _ => Poll::Ready(()),
@@ -87,7 +106,8 @@ impl Stream {
         let written = match self {
             // Neither asks to be called nor counts for the runtime: half the price.
             Self::Tcp(stream) => stream.try_write(bytes),
-            Self::Shared(stream) => stream.tcp().try_write(bytes),
+            #[cfg(unix)]
+            Self::Polled(stream) => stream.write_some(bytes),
             #[cfg(unix)]
             Self::Unix(stream) => stream.try_write(bytes),
             other => match Pin::new(other).poll_write(cx, bytes) {
@@ -103,7 +123,8 @@ impl Stream {
     pub(super) fn is_reset(&self) -> bool {
         match self {
             Self::Tcp(stream) => has_failed(stream.ready(Interest::ERROR)),
-            Self::Shared(stream) => has_failed(stream.tcp().ready(Interest::ERROR)),
+            #[cfg(unix)]
+            Self::Polled(stream) => stream.has_failed(),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => has_failed(stream.tcp().ready(Interest::ERROR)),
             #[cfg(unix)]
@@ -124,22 +145,30 @@ impl Stream {
         false
     }
 
-    /// The same stream, with what others write by: of TCP only.
+    /// The same stream, with what others write by: of one that a reactor watches only.
     pub(super) fn share(self) -> (Self, Option<Writer>) {
         match self {
-            Self::Tcp(stream) => {
-                let (stream, writer) = Shared::new(stream);
-                (Self::Shared(stream), Some(writer))
+            #[cfg(unix)]
+            Self::Polled(stream) => {
+                let (stream, writer) = stream.share();
+                (Self::Polled(stream), Some(writer))
             }
             other => (other, None),
         }
     }
 
-    /// The same stream, which nobody else writes to any more.
-    pub(super) fn take_back(self, writer: Writer) -> Self {
+    /// Reads once, into the buffer's room.
+    #[inline]
+    pub(super) fn poll_read_buf(
+        &mut self,
+        buffer: &mut impl BufMut,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Shared(stream) => Self::Tcp(stream.take_back(writer)),
-            other => other,
+            #[cfg(unix)]
+            Self::Polled(stream) => stream.poll_read_buf(buffer),
+            // The future holds nothing over a `Pending`: it may be made anew each time.
+            other => pin!(other.read_buf(buffer)).poll(cx),
         }
     }
 
@@ -151,7 +180,7 @@ impl Stream {
 }
 
 /// Is it ready for an error right now?
-fn has_failed(ready: impl Future<Output = io::Result<Ready>>) -> bool {
+fn has_failed(ready: impl Future<Output = io::Result<tokio::io::Ready>>) -> bool {
     let polled = pin!(ready).poll(&mut Context::from_waker(Waker::noop()));
     matches!(polled, Poll::Ready(Ok(ready)) if ready.is_error())
 }
@@ -163,7 +192,8 @@ macro_rules! forward {
                 let $stream = Pin::new(stream);
                 $call
             }
-            Stream::Shared(stream) => {
+            #[cfg(unix)]
+            Stream::Polled(stream) => {
                 let $stream = Pin::new(stream);
                 $call
             }

@@ -29,6 +29,10 @@ use self::read::Step;
 use super::consumer::{Consumer, Event, Suspended, Turned};
 use super::handle::{Handle, State};
 use super::life::{Life, Phase};
+#[cfg(unix)]
+use super::reactor::Driven;
+#[cfg(unix)]
+use super::stream::Ready;
 use super::stream::Stream;
 use super::turn::{self, Turn};
 use crate::error::Error;
@@ -246,6 +250,15 @@ impl<C: Consumer> Future for Connection<C> {
             let mut turn = Turn::enter(thread, &self.handle);
             self.run(&mut turn, cx)
         })
+    }
+}
+
+#[cfg(unix)]
+impl<C: Consumer> Driven for Connection<C> {
+    fn happened(&mut self, ready: Ready) {
+        if let Some(Stream::Polled(stream)) = &mut self.stream {
+            stream.happened(ready);
+        }
     }
 }
 

@@ -134,7 +134,8 @@ impl Detached {
             // It knows no poller; and who accepts one serves it on one runtime.
             Stream::Memory(_) => return Err(io::ErrorKind::Unsupported.into()),
             // A connection's, later.
-            Stream::Shared(_) => return Err(io::ErrorKind::Unsupported.into()),
+            #[cfg(unix)]
+            Stream::Polled(_) => return Err(io::ErrorKind::Unsupported.into()),
             // A client's.
             #[cfg(feature = "testing")]
             Stream::Gated(_) => return Err(io::ErrorKind::Unsupported.into()),

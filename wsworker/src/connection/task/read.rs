@@ -2,18 +2,15 @@
 //! Does not judge frames; the reader does.
 
 use std::io;
-use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes};
-use tokio::io::AsyncReadExt;
 
 use super::deliver::charge;
 use super::{Connection, Listening};
 use crate::connection::consumer::{Consumer, Hearing, Turned};
 use crate::connection::handle::State;
 use crate::connection::life::Phase;
-use crate::connection::stream::Stream;
 use crate::connection::turn::{Inbox, Turn};
 use crate::error::Error;
 use crate::protocol::close;
@@ -108,7 +105,7 @@ impl<C: Consumer> Connection<C> {
             return Poll::Pending;
         };
         if let Some((buffer, room)) = self.reader.direct() {
-            let n = ready!(poll_read(stream, &mut buffer.limit(room), cx))?;
+            let n = ready!(stream.poll_read_buf(&mut buffer.limit(room), cx))?;
             if n > 0
                 && let Err(violation) = self.reader.direct_filled(n)
             {
@@ -130,7 +127,7 @@ impl<C: Consumer> Connection<C> {
             if let Some(unparsed) = &unparsed {
                 chunk.buffer().extend_from_slice(unparsed.as_slice());
             }
-            let n = ready!(poll_read(stream, &mut chunk.buffer().limit(room), cx))?;
+            let n = ready!(stream.poll_read_buf(&mut chunk.buffer().limit(room), cx))?;
             if let Some(unparsed) = unparsed {
                 *unparsed = Chunk::default();
             }
@@ -281,7 +278,7 @@ impl<C: Consumer> Connection<C> {
         };
         let polled = turn.with_chunk(|chunk| {
             chunk.renew();
-            poll_read(stream, chunk.buffer(), cx)
+            stream.poll_read_buf(chunk.buffer(), cx)
         });
         match polled {
             Poll::Pending => Step::Wait,
@@ -293,17 +290,6 @@ impl<C: Consumer> Connection<C> {
             }
         }
     }
-}
-
-/// One read into `buffer`'s room.
-#[inline]
-fn poll_read(
-    stream: &mut Stream,
-    buffer: &mut impl BufMut,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    // The future holds nothing over a `Pending`: it may be made anew each time.
-    pin!(stream.read_buf(buffer)).poll(cx)
 }
 
 /// Bytes read while the consumer is busy; then the peer waits.

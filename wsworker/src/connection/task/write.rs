@@ -10,6 +10,8 @@ use tokio::io::AsyncWrite;
 use super::Connection;
 use crate::connection::consumer::Consumer;
 use crate::connection::life::Phase;
+#[cfg(unix)]
+use crate::connection::stream::Polled;
 use crate::connection::stream::Stream;
 use crate::connection::turn::{self, Turn};
 use crate::wire::batch::SLICES;
@@ -130,7 +132,8 @@ impl<C: Consumer> Connection<C> {
             self.drop_stream();
             return self.life.gone();
         }
-        self.take_stream_back();
+        // Whoever wrote to it would find it shut.
+        drop(self.handle.end_direct());
         let shut = match &mut self.stream {
             Some(stream) => Pin::new(stream).poll_shutdown(cx),
             None => return self.life.gone(),
@@ -158,11 +161,25 @@ impl<C: Consumer> Connection<C> {
         }
     }
 
-    fn take_stream_back(&mut self) {
-        let Some(writer) = self.handle.end_direct() else {
-            return;
-        };
-        self.stream = self.stream.take().map(|stream| stream.take_back(writer));
+    /// Does it run on plain TCP?
+    #[cfg(unix)]
+    pub(in crate::connection) fn is_plain(&self) -> bool {
+        matches!(self.stream, Some(Stream::Tcp(_)))
+    }
+
+    /// Has a reactor watch the plain stream from now on, by `register`.
+    #[cfg(unix)]
+    pub(in crate::connection) fn adopt(
+        &mut self,
+        register: impl FnOnce(&mut mio::net::TcpStream) -> io::Result<()>,
+    ) {
+        match self.stream.take() {
+            Some(Stream::Tcp(stream)) => match Polled::new(stream, register) {
+                Ok(polled) => self.stream = Some(Stream::Polled(polled)),
+                Err(error) => self.lost(error),
+            },
+            other => self.stream = other,
+        }
     }
 
     /// Nobody writes to it any more: the last half closes it.

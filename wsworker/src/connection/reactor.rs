@@ -1,0 +1,306 @@
+//! A thread's own poller for the sockets of its connections, and the list of those
+//! connections: none of them is a task of the runtime, or registered with it.
+//! Does not read or write; a connection does, when it is told that it can.
+//!
+//! The runtime watches one descriptor, the poller's, and has one task for all of them.
+//! That spares a connection a task and a registration, which were over half of what an
+//! idle one takes, and what comes from other threads wakes this one once, however many
+//! connections it is for. Only a thread that drives its runtime alone has a reactor.
+
+use std::cell::RefCell;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use mio::{Events, Interest, Registry, Token};
+use slab::Slab;
+use tokio::io::unix::AsyncFd;
+
+use super::consumer::Consumer;
+use super::stream::Ready;
+use super::task::Connection;
+use super::turn;
+use crate::log::warn;
+
+/// Runs a connection on this thread: by its reactor if there is one, and the stream is
+/// plain TCP; else as a task.
+pub(super) fn run<C: Consumer>(mut connection: Connection<C>) {
+    if !connection.is_plain() {
+        tokio::spawn(connection);
+        return;
+    }
+    let adopted = Reactor::here(|reactor| {
+        let place = reactor.places.vacant_entry();
+        let token = place.key();
+        let registry = &reactor.registry;
+        connection.adopt(|socket| {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            registry.register(socket, Token(token), interest)
+        });
+        place.insert(None);
+        Bell::new(token, reactor.calls.clone())
+    });
+    let Some(bell) = adopted else {
+        tokio::spawn(connection);
+        return;
+    };
+    let token = bell.token;
+    let running = Running {
+        connection: Box::new(connection),
+        waker: bell.clone().into(),
+        bell: bell.clone(),
+    };
+    put(token, running);
+    bell.wake();
+}
+
+/// Starts this thread's, if it can have one.
+#[cfg(feature = "testing")]
+pub(crate) fn start() {
+    Reactor::here(|_| ());
+}
+
+/// A connection, whoever listens to it.
+pub(super) trait Driven: Future<Output = ()> + Send + Unpin {
+    /// What its socket is ready for, besides what it was.
+    fn happened(&mut self, ready: Ready);
+}
+
+struct Reactor {
+    registry: Registry,
+    calls: Arc<Calls>,
+    /// By token; `None` while it has its turn.
+    places: Slab<Option<Running>>,
+}
+
+struct Running {
+    connection: Box<dyn Driven>,
+    bell: Arc<Bell>,
+    waker: Waker,
+}
+
+/// What wakes one connection.
+struct Bell {
+    token: usize,
+    calls: Arc<Calls>,
+    /// It is among the calls.
+    rung: AtomicBool,
+}
+
+/// Who is to be polled, besides those whose sockets say so.
+#[derive(Default)]
+struct Calls(Mutex<Called>);
+
+#[derive(Default)]
+struct Called {
+    tokens: Vec<usize>,
+    /// Of the reactor's task.
+    waker: Option<Waker>,
+}
+
+/// The reactor's task.
+struct Watch {
+    poller: AsyncFd<mio::Poll>,
+    events: Events,
+    calls: Arc<Calls>,
+}
+
+impl Reactor {
+    /// Has this thread's, if it can have one.
+    fn here<R>(run: impl FnOnce(&mut Self) -> R) -> Option<R> {
+        turn::home()?;
+        REACTOR.with_borrow_mut(|reactor| {
+            if reactor.is_none() {
+                match Self::start() {
+                    Ok(started) => *reactor = Some(started),
+                    Err(error) => warn(&format!(
+                        "cannot watch sockets past the runtime, as is cheaper: {error}"
+                    )),
+                }
+            }
+            reactor.as_mut().map(run)
+        })
+    }
+
+    fn start() -> io::Result<Self> {
+        let poller = mio::Poll::new()?;
+        let registry = poller.registry().try_clone()?;
+        let calls = Arc::new(Calls::default());
+        #[allow(
+            deprecated,
+            reason = "its successor is unsafe, for descriptors that are not owned: this one is"
+        )]
+        let poller = AsyncFd::with_interest(poller, tokio::io::Interest::READABLE)?;
+        let watch = Watch {
+            poller,
+            events: Events::with_capacity(EVENTS),
+            calls: calls.clone(),
+        };
+        tokio::spawn(watch);
+        Ok(Self {
+            registry,
+            calls,
+            places: Slab::new(),
+        })
+    }
+}
+
+impl Future for Watch {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.calls.listen(cx.waker());
+        let more = this.look(cx);
+        for event in &this.events {
+            let token = event.token().0;
+            if let Some(mut running) = take(token) {
+                running.connection.happened(Ready::of(event));
+                running.poll(token);
+            }
+        }
+        for token in this.calls.take() {
+            if let Some(running) = take(token) {
+                running.poll(token);
+            }
+        }
+        // Others of the runtime come first.
+        if more || this.calls.are_some() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Watch {
+    /// Looks which sockets have become ready; gives whether there may be more.
+    fn look(&mut self, cx: &mut Context<'_>) -> bool {
+        self.events.clear();
+        let Poll::Ready(Ok(mut ready)) = self.poller.poll_read_ready_mut(cx) else {
+            return false;
+        };
+        let polled = ready
+            .get_inner_mut()
+            .poll(&mut self.events, Some(Duration::ZERO));
+        let full = self.events.iter().count() == EVENTS;
+        // Interrupted by a signal, it is asked again.
+        if full || polled.is_err() {
+            return true;
+        }
+        ready.clear_ready();
+        // Asked again, to be called.
+        self.poller.poll_read_ready_mut(cx).is_ready()
+    }
+}
+
+/// The runtime ends: so do its connections, while they are still inside it.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let reactor = REACTOR.try_with(RefCell::take);
+        drop(reactor);
+    }
+}
+
+impl Running {
+    fn poll(mut self, token: usize) {
+        // Before the poll: what comes from now on is another call.
+        self.bell.rung.swap(false, Ordering::AcqRel);
+        let cx = &mut Context::from_waker(&self.waker);
+        let connection = Pin::new(&mut *self.connection);
+        // As a task's, a panic ends this one alone.
+        match catch_unwind(AssertUnwindSafe(|| connection.poll(cx))) {
+            Ok(Poll::Pending) => put(token, self),
+            Ok(Poll::Ready(())) | Err(_) => {
+                remove(token);
+            }
+        }
+    }
+}
+
+impl Bell {
+    fn new(token: usize, calls: Arc<Calls>) -> Arc<Self> {
+        Arc::new(Self {
+            token,
+            calls,
+            rung: AtomicBool::new(false),
+        })
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            self.calls.call(self.token);
+        }
+    }
+}
+
+impl Calls {
+    fn listen(&self, waker: &Waker) {
+        let current = &mut self.lock().waker;
+        if current.as_ref().is_none_or(|known| !known.will_wake(waker)) {
+            *current = Some(waker.clone());
+        }
+    }
+
+    fn call(&self, token: usize) {
+        let mut called = self.lock();
+        called.tokens.push(token);
+        let first = called.tokens.len() == 1;
+        let waker = called.waker.as_ref().filter(|_| first).cloned();
+        drop(called);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn take(&self) -> Vec<usize> {
+        std::mem::take(&mut self.lock().tokens)
+    }
+
+    fn are_some(&self) -> bool {
+        !self.lock().tokens.is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Called> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a connection for its turn. None: it has one, or is gone.
+fn take(token: usize) -> Option<Running> {
+    REACTOR.with_borrow_mut(|reactor| reactor.as_mut()?.places.get_mut(token)?.take())
+}
+
+fn put(token: usize, running: Running) {
+    // Dropped outside, should there be no such place.
+    let _unplaced = REACTOR.with_borrow_mut(|reactor| {
+        match reactor.as_mut().and_then(|r| r.places.get_mut(token)) {
+            Some(place) => place.replace(running),
+            None => Some(running),
+        }
+    });
+}
+
+fn remove(token: usize) {
+    REACTOR.with_borrow_mut(|reactor| {
+        if let Some(reactor) = reactor {
+            reactor.places.try_remove(token);
+        }
+    });
+}
+
+thread_local! {
+    static REACTOR: RefCell<Option<Reactor>> = const { RefCell::new(None) };
+}
+
+/// Sockets that one look tells of.
+const EVENTS: usize = 1024;
