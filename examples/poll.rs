@@ -51,7 +51,8 @@ struct Poll {
     over: bool,
 }
 
-#[durable_object]
+// A name of its own: `chat` keeps its rooms in the same directory.
+#[durable_object(name = "poll")]
 struct Room {
     ctx: ObjectContext,
 }
