@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wsworker::storage::MemoryStorage;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -69,4 +71,25 @@ async fn too_many_waiting_calls_are_refused_with_503() {
 async fn a_class_that_is_not_registered_is_named() {
     let server = TestServer::start(Rooms, Via::Memory).await.unwrap();
     assert_eq!(server.fetch("/a/incr").await.unwrap().status(), 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_class_that_is_not_registered_is_told_how_by_its_type() {
+    /// Its class and its type have two names.
+    #[durable_object(name = "absent")]
+    struct Missing;
+
+    impl DurableObject for Missing {
+        async fn new(_: ObjectContext, _: Env) -> Result<Self> {
+            Ok(Self)
+        }
+    }
+
+    let (_server, env) = super::probe::serve::<super::probe::Probe>(MemoryStorage::new()).await;
+    let missing = env.durable_object::<Missing>().get_by_name("a");
+    assert_eq!(
+        missing.fetch("/").await.unwrap_err().to_string(),
+        "the class 'absent' of Durable Objects is not registered: write \
+         #[worker(objects(Missing))], or call Server::object::<Missing>()"
+    );
 }

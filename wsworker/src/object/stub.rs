@@ -146,10 +146,12 @@ impl<T: DurableObject> Stub<T> {
 
     fn cell(&self) -> Result<Arc<Cell<T>>> {
         let class = self.class.as_ref().ok_or_else(|| {
-            let name = T::NAME;
+            let (name, path) = (T::NAME, std::any::type_name::<T>());
+            // The type's name, which is not the class's where that has one of its own.
+            let written = path.rsplit("::").next().unwrap_or(path);
             Error::config(format!(
                 "the class '{name}' of Durable Objects is not registered: write \
-                 #[worker(objects({name}))], or call Server::object::<{name}>()"
+                 #[worker(objects({written}))], or call Server::object::<{written}>()"
             ))
         })?;
         Ok(class.cell(*self.id.as_bytes()))
