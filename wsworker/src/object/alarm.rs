@@ -14,6 +14,7 @@ use super::core::Core;
 use super::objects::Objects;
 use crate::error::{Error, Result};
 use crate::guard::log;
+use crate::log::warn;
 use crate::storage::{Alarm, AlarmChange, ObjectKey, Storage as _};
 
 /// What an object is told with its alarm.
@@ -114,7 +115,10 @@ pub(super) async fn run(objects: &Arc<Objects>) {
             }
             let Some(class) = objects.by_name.get(&*key.class) else {
                 if reported.insert(key.class.clone()) {
-                    tracing::warn!(class = %key.class, "an alarm's class is not registered: it is kept");
+                    warn(&format!(
+                        "an alarm is due, and its class '{}' is not registered: it is kept",
+                        key.class
+                    ));
                 }
                 continue;
             };
