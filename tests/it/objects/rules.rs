@@ -431,6 +431,26 @@ async fn ids_and_lists_that_are_wrong_say_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_value_of_another_type_says_where_it_is() {
+    let (server, env) = probe().await;
+    let _ws = server.connect("/a").await.unwrap();
+    let errors = event(&env, "a", |probe| {
+        Box::pin(async {
+            let (ctx, storage) = (&probe.ctx, probe.ctx.storage());
+            let ws = ctx.sockets().iter().next().unwrap();
+            ctx.attach(&ws, &7)?;
+            storage.put("k", &7)?;
+            let attached = ctx.attachment::<bool>(&ws).unwrap_err();
+            let stored = storage.get::<bool>("k").await.unwrap_err();
+            Ok([attached, stored].map(|error| error.to_string()))
+        })
+    });
+    let why = "the value is no bool: invalid type: integer `7`, expected a boolean";
+    let wanted = ["attachment", "key 'k'"].map(|place| format!("{place}: {why}"));
+    assert_eq!(errors.await.unwrap(), wanted);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_sees_what_it_has_changed() {
     let (server, env) = probe().await;
     let _ws = server.connect("/a").await.unwrap();

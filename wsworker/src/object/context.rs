@@ -74,7 +74,7 @@ impl ObjectContext {
     /// ```
     ///
     /// [`Upgrade::accept`](crate::Upgrade::accept) in the object's `fetch` does the
-    /// same without tags.
+    /// same without tags. Here none are `[""; 0]`.
     ///
     /// # Errors
     /// More than `max_tags` (10), or one of more than `max_tag` bytes (256); too many
@@ -150,7 +150,8 @@ impl ObjectContext {
     /// It is of another type; or the socket is not this object's.
     pub fn attachment<V: DeserializeOwned>(&self, ws: &WebSocket) -> Result<Option<V>> {
         let value = Member::of(ws, &self.core)?.attachment();
-        value.map(|value: Bytes| decode(&value)).transpose()
+        let decoded = value.map(|value: Bytes| decode(&value)).transpose();
+        decoded.map_err(|error| Error::invalid(format!("attachment: {error}")))
     }
 
     /// Answers every message that equals `request` with `response`, without waking
