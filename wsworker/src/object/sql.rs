@@ -121,6 +121,11 @@ impl fmt::Debug for Sql<'_> {
 
 /// Parameters of SQL, `?1` first: `()` for none, a tuple of up to 16, or an array, slice
 /// or `Vec` of one type. Each is what converts into a [`SqlValue`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no list of SQL parameters",
+    label = "this must be `()`, a tuple, an array, a slice or a `Vec`",
+    note = "one parameter is a tuple of one: `(value,)`; more than 16 are an array of `SqlValue`s"
+)]
 pub trait SqlParams: Send {
     /// The values in their order.
     fn into_values(self) -> Vec<SqlValue>;
