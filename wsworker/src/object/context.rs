@@ -37,7 +37,24 @@ impl ObjectContext {
         }
     }
 
-    /// The object's id.
+    /// The object's id. It does not know its class; a stub of the object itself is made of
+    /// its digits:
+    ///
+    /// ```no_run
+    /// # use wsworker::prelude::*;
+    /// # #[durable_object]
+    /// # struct Room { ctx: ObjectContext, env: Env }
+    /// # impl DurableObject for Room {
+    /// #     async fn new(ctx: ObjectContext, env: Env) -> Result<Self> { Ok(Self { ctx, env }) }
+    /// # }
+    /// # impl Room {
+    /// #     fn itself(&self) -> Result<RoomStub> {
+    /// let rooms = self.env.durable_object::<Room>();
+    /// let id = rooms.id_from_string(&self.ctx.id().to_string())?;
+    /// Ok(rooms.get(id))
+    /// #     }
+    /// # }
+    /// ```
     pub fn id(&self) -> ObjectId {
         ObjectId::from_bytes(self.core.key.id)
     }
