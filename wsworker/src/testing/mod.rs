@@ -90,6 +90,9 @@
 //! set at a time made of it may come early, and one that outlives a restart late. A
 //! paused clock does not wait for a disk: with `Server::data` let time run.
 //!
+//! A `fetch` gives up after 30 s, which is an event's deadline too: to see what comes
+//! of that, give the class a shorter `event_timeout`.
+//!
 //! # A peer that misbehaves
 //! [`TestSocket::stall`] is a network that is gone without a word, and
 //! [`TestSocket::cut`] a connection that ends without a Close:
