@@ -28,7 +28,7 @@ impl Worker for Site {
 }
 
 // It sleeps soon, so that its sleep need not be waited for.
-#[durable_object(hibernate_after = "2s")]
+#[durable_object(hibernate_after = "500ms")]
 struct Counter {
     ctx: ObjectContext,
 }

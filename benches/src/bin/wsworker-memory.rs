@@ -212,7 +212,7 @@ impl Args {
     /// An object without sockets that has written once, and sleeps.
     fn asleep(&self, recipe: &Recipe) -> Result<Each> {
         /// The server's `hibernate_after`, and what it takes to put all to sleep.
-        const ASLEEP: Duration = Duration::from_secs(4);
+        const ASLEEP: Duration = Duration::from_secs(2);
         let server = recipe.start()?;
         let target = server.target();
         let increments = Increments {
