@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
-use super::lock::lock;
+use super::lock::{Lock, lock};
 use super::{apply, reader};
 use crate::error::{Error, Result};
 
@@ -56,7 +56,7 @@ const TABLES: &str = "
 /// The database file, which is ours for as long as this lives.
 pub(super) struct Place {
     pub(super) file: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Place {

@@ -18,9 +18,17 @@ const FILE: &str = "objects.lock";
 const PATIENCE: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Locks the directory until the file is closed. It has the process's number in it,
-/// for the next one's error.
-pub(super) fn lock(directory: &Path) -> Result<File> {
+/// A directory's lock, until it is dropped.
+pub(super) struct Lock {
+    _file: File,
+    /// A file that somebody removes as left over keeps nobody out any more, and two would
+    /// write then, neither seeing what the other wrote. So the directory is locked too,
+    /// where the system can do that.
+    _directory: Option<File>,
+}
+
+/// Locks the directory. Its file has the process's number in it, for the next one's error.
+pub(super) fn lock(directory: &Path) -> Result<Lock> {
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -28,22 +36,35 @@ pub(super) fn lock(directory: &Path) -> Result<File> {
         .truncate(false)
         .open(directory.join(FILE))
         .map_err(|error| cannot("write in", directory, error))?;
-    let patience = Instant::now() + PATIENCE;
-    let locked = loop {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) if Instant::now() < patience => sleep(PAUSE),
-            locked => break locked,
-        }
-    };
-    match locked {
+    match patiently(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(held(directory, file)),
         Err(TryLockError::Error(error)) => return Err(cannot("lock", directory, error)),
     }
+    let opened = File::open(directory).ok();
+    let locked = match opened.as_ref().map(patiently) {
+        Some(Ok(())) => opened,
+        Some(Err(TryLockError::WouldBlock)) => return Err(held(directory, file)),
+        // Windows opens no directory, and NFS locks none.
+        Some(Err(TryLockError::Error(_))) | None => None,
+    };
     file.set_len(0)
         .and_then(|()| write!(file, "{}", process::id()))
         .map_err(|error| cannot("write in", directory, error))?;
-    Ok(file)
+    Ok(Lock {
+        _file: file,
+        _directory: locked,
+    })
+}
+
+fn patiently(file: &File) -> Result<(), TryLockError> {
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < patience => sleep(PAUSE),
+            locked => return locked,
+        }
+    }
 }
 
 fn held(directory: &Path, file: File) -> Error {

@@ -65,6 +65,18 @@ fn a_directory_that_is_let_go_in_a_moment_is_waited_for() {
     holder.join().unwrap();
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_directory_serves_one_at_a_time_though_its_lock_file_is_removed() {
+    let directory = tempdir().unwrap();
+    let first = SqliteStorage::open(directory.path()).unwrap();
+    fs::remove_file(directory.path().join("objects.lock")).unwrap();
+    let error = refused(directory.path());
+    assert!(error.contains("is in use by another process"), "{error}");
+    drop(first);
+    SqliteStorage::open(directory.path()).unwrap();
+}
+
 #[test]
 fn the_lock_of_another_process_is_told_apart() {
     let directory = tempdir().unwrap();
