@@ -9,7 +9,7 @@ use wsworker::{Event, Request};
 use super::raw_server::{Io, RawServer};
 use super::{Authority, url};
 use crate::raw::{Frame, encode_all};
-use crate::server::{eventually, within};
+use crate::server::{eventually, tasks, within};
 
 #[test]
 fn one_is_opened_over_http_1_whatever_the_server_prefers() {
@@ -77,12 +77,6 @@ fn messages_go_both_ways_those_that_come_with_the_101_too() {
             panic!("wanted a close");
         };
         assert_eq!((close.code, close.was_clean), (4001, true));
-        eventually("all tasks end", || {
-            tokio::runtime::Handle::current()
-                .metrics()
-                .num_alive_tasks()
-                == 0
-        })
-        .await;
+        eventually("all tasks end", || tasks() == 0).await;
     });
 }
