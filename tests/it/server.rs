@@ -73,6 +73,11 @@ pub fn tasks() -> usize {
     alive - usize::from(is_settled())
 }
 
+/// Waits until there are as many tasks again.
+pub async fn only(tasks_before: usize) {
+    eventually("the tasks have ended", || tasks() <= tasks_before).await;
+}
+
 /// A server that serves in the background.
 pub struct Served {
     pub addr: SocketAddr,

@@ -20,7 +20,7 @@ use wsworker::prelude::*;
 use wsworker::{Event, Upgrade, WebSocketEnd, WebSocketEvents, WebSocketPair};
 
 use crate::raw::{DEADLINE, Frame, RawClient};
-use crate::server::{Served, eventually, tasks};
+use crate::server::{Served, only, tasks};
 
 const KIB: usize = 1024;
 
@@ -174,9 +174,4 @@ async fn echo(mut events: WebSocketEvents) -> CloseEvent {
 async fn echoes(client: &mut RawClient, text: &str) {
     client.send(Frame::text(text)).await;
     client.expect_text(text).await;
-}
-
-/// Waits until there are as many tasks again.
-async fn only(tasks_before: usize) {
-    eventually("the tasks have ended", || tasks() <= tasks_before).await;
 }

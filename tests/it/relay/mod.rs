@@ -15,7 +15,7 @@ use wsworker::prelude::*;
 
 use self::upstream::{Conn, Upstream};
 use crate::raw::RawClient;
-use crate::server::{Served, eventually, tasks};
+use crate::server::{Served, only, tasks};
 
 const KIB: usize = 1024;
 
@@ -70,9 +70,4 @@ impl Proxied {
         let (_, conn) = tokio::join!(client.handshake(&[]), self.upstream.accept());
         (client, conn)
     }
-}
-
-/// Waits until there are as many tasks again.
-async fn only(tasks_before: usize) {
-    eventually("the tasks have ended", || tasks() <= tasks_before).await;
 }

@@ -111,6 +111,8 @@ struct Watch {
     poller: AsyncFd<mio::Poll>,
     events: Events,
     calls: Arc<Calls>,
+    /// Who was called; its memory serves the next.
+    called: Vec<usize>,
 }
 
 impl Reactor {
@@ -143,6 +145,7 @@ impl Reactor {
             poller,
             events: Events::with_capacity(EVENTS),
             calls: calls.clone(),
+            called: Vec::new(),
         };
         tokio::spawn(watch);
         Ok(Self {
@@ -167,7 +170,8 @@ impl Future for Watch {
                 running.poll(token);
             }
         }
-        for token in this.calls.take() {
+        this.calls.take(&mut this.called);
+        for token in this.called.drain(..) {
             if let Some(running) = take(token) {
                 running.poll(token);
             }
@@ -266,8 +270,9 @@ impl Calls {
         }
     }
 
-    fn take(&self) -> Vec<usize> {
-        std::mem::take(&mut self.lock().tokens)
+    /// Takes them all, into what is empty.
+    fn take(&self, called: &mut Vec<usize>) {
+        std::mem::swap(&mut self.lock().tokens, called);
     }
 
     fn are_some(&self) -> bool {

@@ -107,8 +107,6 @@ impl Stream {
             // Neither asks to be called nor counts for the runtime: half the price.
             Self::Tcp(stream) => stream.try_write(bytes),
             #[cfg(unix)]
-            Self::Polled(stream) => stream.write_some(bytes),
-            #[cfg(unix)]
             Self::Unix(stream) => stream.try_write(bytes),
             other => match Pin::new(other).poll_write(cx, bytes) {
                 Poll::Ready(written) => written,

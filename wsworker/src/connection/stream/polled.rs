@@ -121,15 +121,6 @@ impl Polled {
         }
     }
 
-    /// Writes what the socket takes at once.
-    #[inline]
-    pub(super) fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.poll_try(|mut socket| socket.write(bytes)) {
-            Poll::Ready(written) => written,
-            Poll::Pending => Ok(0),
-        }
-    }
-
     #[inline]
     fn poll_try(
         &mut self,
