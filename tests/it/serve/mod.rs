@@ -2,6 +2,7 @@
 //! Does not treat the process around it: that is `process`.
 
 mod addresses;
+mod arrivals;
 mod limits;
 mod many;
 mod proxies;

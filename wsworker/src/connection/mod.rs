@@ -5,12 +5,13 @@
 //! `task` drives everything with one `poll`; `life` says how it ends; `handle`
 //! and `turn` are the way out; `consumer` is who listens; `hub`, `clock` and
 //! `wheel` are what many connections share; `begin` brings all of it together, and
-//! `reactor` runs it where a thread has one.
+//! `reactor` runs it where a thread has one. `arrivals` is where streams come from.
 //!
 //! `end` is a socket that nobody has accepted; `pair` two that are each other's
 //! peer, `held` what waits for one of them, `relay` two connections joined.
 //! `place` is where a test's client finds its server.
 
+mod arrivals;
 mod begin;
 mod clock;
 mod consumer;
@@ -31,6 +32,7 @@ mod task;
 mod turn;
 mod wheel;
 
+pub(crate) use arrivals::Arrivals;
 pub(crate) use begin::{Opener, Opening, Upgraded};
 pub(crate) use consumer::{Consumer, Event, Turned};
 pub(crate) use end::End;
@@ -49,6 +51,6 @@ pub(crate) use stream::Gate;
 pub(crate) use stream::Stream;
 #[cfg(feature = "tls")]
 pub(crate) use stream::TlsStream;
-pub(crate) use turn::{Inbox, settle_here};
+pub(crate) use turn::{Inbox, is_settled, settle_here};
 
 pub(crate) use crate::wire::Role;

@@ -13,8 +13,9 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -23,6 +24,8 @@ use std::time::Duration;
 use mio::{Events, Interest, Registry, Token};
 use slab::Slab;
 use tokio::io::unix::AsyncFd;
+use tokio::task::coop::has_budget_remaining;
+use tokio::task::yield_now;
 
 use super::consumer::Consumer;
 use super::stream::Ready;
@@ -71,7 +74,17 @@ pub(crate) fn start() {
 /// A connection, whoever listens to it.
 pub(super) trait Driven: Future<Output = ()> + Send + Unpin {
     /// What its socket is ready for, besides what it was.
-    fn happened(&mut self, ready: Ready);
+    /// Gives whether that is anything new.
+    fn happened(&mut self, ready: Ready) -> bool;
+}
+
+/// Has the runtime tell when it is readable.
+#[allow(
+    deprecated,
+    reason = "its successor is unsafe, for descriptors that are not owned: these are"
+)]
+pub(super) fn watch<T: AsRawFd>(it: T) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(it, tokio::io::Interest::READABLE)
 }
 
 struct Reactor {
@@ -104,6 +117,8 @@ struct Called {
     tokens: Vec<usize>,
     /// Of the reactor's task.
     waker: Option<Waker>,
+    /// That one has its turn, or will have it without being called.
+    awake: bool,
 }
 
 /// The reactor's task.
@@ -111,7 +126,7 @@ struct Watch {
     poller: AsyncFd<mio::Poll>,
     events: Events,
     calls: Arc<Calls>,
-    /// Who was called; its memory serves the next.
+    /// Those that have their turn now; the memory serves the next.
     called: Vec<usize>,
 }
 
@@ -136,14 +151,9 @@ impl Reactor {
         let poller = mio::Poll::new()?;
         let registry = poller.registry().try_clone()?;
         let calls = Arc::new(Calls::default());
-        #[allow(
-            deprecated,
-            reason = "its successor is unsafe, for descriptors that are not owned: this one is"
-        )]
-        let poller = AsyncFd::with_interest(poller, tokio::io::Interest::READABLE)?;
         let watch = Watch {
-            poller,
-            events: Events::with_capacity(EVENTS),
+            poller: watch(poller)?,
+            events: Events::with_capacity(SHARE),
             calls: calls.clone(),
             called: Vec::new(),
         };
@@ -166,8 +176,17 @@ impl Future for Watch {
         for event in &this.events {
             let token = event.token().0;
             if let Some(mut running) = take(token) {
-                running.connection.happened(Ready::of(event));
-                running.poll(token);
+                let is_new = running.connection.happened(Ready::of(event));
+                // Without a budget, whatever it awaits of the runtime's is not ready.
+                match is_new && has_budget_remaining() {
+                    true => running.poll(token),
+                    false => {
+                        if is_new {
+                            running.bell.wake_by_ref();
+                        }
+                        put(token, running);
+                    }
+                }
             }
         }
         this.calls.take(&mut this.called);
@@ -176,10 +195,12 @@ impl Future for Watch {
                 running.poll(token);
             }
         }
-        // Others of the runtime come first.
-        if more || this.calls.are_some() {
-            cx.waker().wake_by_ref();
+        if this.calls.rest() && !more {
+            return Poll::Pending;
         }
+        // Others of the runtime come first, also those that it has yet to ask the system
+        // about: a mere wake-up would come before them.
+        let _ = pin!(yield_now()).poll(cx);
         Poll::Pending
     }
 }
@@ -194,7 +215,7 @@ impl Watch {
         let polled = ready
             .get_inner_mut()
             .poll(&mut self.events, Some(Duration::ZERO));
-        let full = self.events.iter().count() == EVENTS;
+        let full = self.events.iter().count() == SHARE;
         // Interrupted by a signal, it is asked again.
         if full || polled.is_err() {
             return true;
@@ -208,8 +229,13 @@ impl Watch {
 /// The runtime ends: so do its connections, while they are still inside it.
 impl Drop for Watch {
     fn drop(&mut self) {
-        let reactor = REACTOR.try_with(RefCell::take);
-        drop(reactor);
+        let Ok(Some(reactor)) = REACTOR.try_with(RefCell::take) else {
+            return;
+        };
+        let places = reactor.places.into_iter();
+        places
+            .filter_map(|(_, running)| running)
+            .for_each(Running::end);
     }
 }
 
@@ -219,13 +245,18 @@ impl Running {
         self.bell.rung.swap(false, Ordering::AcqRel);
         let cx = &mut Context::from_waker(&self.waker);
         let connection = Pin::new(&mut *self.connection);
-        // As a task's, a panic ends this one alone.
+        // As a task's, a panic ends this one alone; so does one of its drop.
         match catch_unwind(AssertUnwindSafe(|| connection.poll(cx))) {
             Ok(Poll::Pending) => put(token, self),
             Ok(Poll::Ready(())) | Err(_) => {
                 remove(token);
+                self.end();
             }
         }
+    }
+
+    fn end(self) {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
     }
 }
 
@@ -253,30 +284,37 @@ impl Wake for Bell {
 
 impl Calls {
     fn listen(&self, waker: &Waker) {
-        let current = &mut self.lock().waker;
-        if current.as_ref().is_none_or(|known| !known.will_wake(waker)) {
-            *current = Some(waker.clone());
+        let mut called = self.lock();
+        called.awake = true;
+        let known = called.waker.as_ref();
+        if known.is_none_or(|known| !known.will_wake(waker)) {
+            called.waker = Some(waker.clone());
         }
     }
 
     fn call(&self, token: usize) {
         let mut called = self.lock();
         called.tokens.push(token);
-        let first = called.tokens.len() == 1;
-        let waker = called.waker.as_ref().filter(|_| first).cloned();
+        let slept = !std::mem::replace(&mut called.awake, true);
+        let waker = called.waker.as_ref().filter(|_| slept).cloned();
         drop(called);
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// Takes them all, into what is empty.
-    fn take(&self, called: &mut Vec<usize>) {
-        std::mem::swap(&mut self.lock().tokens, called);
+    /// Takes the first of them, as many as one turn is for.
+    fn take(&self, into: &mut Vec<usize>) {
+        let tokens = &mut self.lock().tokens;
+        let share = tokens.len().min(SHARE);
+        into.extend(tokens.drain(..share));
     }
 
-    fn are_some(&self) -> bool {
-        !self.lock().tokens.is_empty()
+    /// Is there nobody left? Then the next one wakes.
+    fn rest(&self) -> bool {
+        let mut called = self.lock();
+        called.awake = !called.tokens.is_empty();
+        !called.awake
     }
 
     fn lock(&self) -> MutexGuard<'_, Called> {
@@ -311,5 +349,6 @@ thread_local! {
     static REACTOR: RefCell<Option<Reactor>> = const { RefCell::new(None) };
 }
 
-/// Sockets that one look tells of.
-const EVENTS: usize = 1024;
+/// Connections that have a turn for what their sockets tell, and again for what calls
+/// them, before others of the runtime have theirs.
+const SHARE: usize = 64;

@@ -4,7 +4,11 @@
 #[cfg(feature = "testing")]
 mod gate;
 #[cfg(unix)]
+mod loose;
+#[cfg(unix)]
 mod polled;
+#[cfg(unix)]
+mod sock;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -27,6 +31,8 @@ pub(crate) use self::gate::Gate;
 #[cfg(feature = "testing")]
 use self::gate::Gated;
 #[cfg(unix)]
+pub(crate) use self::loose::Loose;
+#[cfg(unix)]
 pub(super) use self::polled::{Polled, Ready, Writer};
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::TlsStream;
@@ -38,6 +44,9 @@ pub(crate) use self::tls::TlsStream;
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
+    /// A TCP stream that nothing watches, until it must wait: then it is `Tcp`.
+    #[cfg(unix)]
+    Loose(Loose),
     /// A TCP stream that the thread's reactor watches.
     #[cfg(unix)]
     Polled(Polled),
@@ -65,11 +74,64 @@ impl Writer {
 }
 
 impl Stream {
+    /// A socket that was just accepted.
+    #[cfg(unix)]
+    pub(super) fn loose(socket: mio::net::TcpStream) -> Self {
+        Self::Loose(Loose::Unwatched(socket))
+    }
+
+    /// Is it plain TCP, that no reactor watches?
+    pub(crate) fn is_plain(&self) -> bool {
+        #[cfg(unix)]
+        if matches!(self, Self::Loose(_)) {
+            return true;
+        }
+        matches!(self, Self::Tcp(_))
+    }
+
+    /// Has the runtime watch it, if nothing does.
+    pub(crate) fn watch(&mut self) -> io::Result<()> {
+        #[cfg(unix)]
+        if let Self::Loose(stream) = self {
+            *self = Self::Tcp(stream.take_watched()?);
+        }
+        Ok(())
+    }
+
+    /// Tries something while it is unknown what the socket is ready for; `None` once
+    /// that is known, by the runtime.
+    ///
+    /// Waits for nothing that may be done already: hyper closes without its last write
+    /// where that is `Pending` and a request's body was not read.
+    #[cfg(unix)]
+    fn poll_loose<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        attempt: impl FnOnce(&Loose) -> io::Result<R>,
+    ) -> Option<Poll<io::Result<R>>> {
+        let Self::Loose(stream) = self else {
+            return None;
+        };
+        let known = stream.is_watched() && stream.poll_known(cx).is_ready();
+        if !known {
+            match attempt(stream) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Some(Poll::Ready(done)),
+            }
+            if stream.poll_known(cx).is_pending() {
+                return Some(Poll::Pending);
+            }
+        }
+        self.watch().err().map(|error| Poll::Ready(Err(error)))
+    }
+
     /// Whom it leads to, where that has an address.
     #[cfg(feature = "client")]
     pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(stream) => stream.peer_addr().ok(),
+            #[cfg(unix)]
+            Self::Loose(stream) => stream.peer_addr(),
             #[cfg(unix)]
             Self::Polled(stream) => stream.peer_addr(),
             #[cfg(feature = "tls")]
@@ -127,6 +189,8 @@ impl Stream {
             Self::Tls(stream) => has_failed(stream.tcp().ready(Interest::ERROR)),
             #[cfg(unix)]
             Self::Unix(stream) => has_failed(stream.ready(Interest::ERROR)),
+            #[cfg(unix)]
+            Self::Loose(_) => false,
             Self::Memory(_) => false,
             #[cfg(feature = "testing")]
             Self::Gated(gated) => gated.stream().is_some_and(Self::is_reset),
@@ -184,12 +248,19 @@ fn has_failed(ready: impl Future<Output = io::Result<tokio::io::Ready>>) -> bool
 }
 
 macro_rules! forward {
-    ($self:ident, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
+    ($self:ident, $cx:ident, $attempt:expr, $stream:ident => $call:expr) => {{
+        let this = $self.get_mut();
+        #[cfg(unix)]
+        if let Some(polled) = this.poll_loose($cx, $attempt) {
+            return polled;
+        }
+        match this {
             Stream::Tcp(stream) => {
                 let $stream = Pin::new(stream);
                 $call
             }
+            #[cfg(unix)]
+            Stream::Loose(_) => unreachable!("it was tried, or is watched"),
             #[cfg(unix)]
             Stream::Polled(stream) => {
                 let $stream = Pin::new(stream);
@@ -215,7 +286,7 @@ macro_rules! forward {
                 $call
             }
         }
-    };
+    }};
 }
 
 impl AsyncRead for Stream {
@@ -225,7 +296,7 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        forward!(self, stream => stream.poll_read(cx, buf))
+        forward!(self, cx, |loose| loose.read(buf).map(drop), stream => stream.poll_read(cx, buf))
     }
 }
 
@@ -236,7 +307,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        forward!(self, stream => stream.poll_write(cx, buf))
+        forward!(self, cx, |loose| loose.write(buf), stream => stream.poll_write(cx, buf))
     }
 
     #[inline]
@@ -245,7 +316,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        forward!(self, stream => stream.poll_write_vectored(cx, bufs))
+        forward!(self, cx, |loose| loose.write_vectored(bufs), stream => stream.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -253,10 +324,10 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        forward!(self, stream => stream.poll_flush(cx))
+        forward!(self, cx, |_| Ok(()), stream => stream.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        forward!(self, stream => stream.poll_shutdown(cx))
+        forward!(self, cx, Loose::shut_down, stream => stream.poll_shutdown(cx))
     }
 }

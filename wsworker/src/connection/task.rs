@@ -255,9 +255,10 @@ impl<C: Consumer> Future for Connection<C> {
 
 #[cfg(unix)]
 impl<C: Consumer> Driven for Connection<C> {
-    fn happened(&mut self, ready: Ready) {
-        if let Some(Stream::Polled(stream)) = &mut self.stream {
-            stream.happened(ready);
+    fn happened(&mut self, ready: Ready) -> bool {
+        match &mut self.stream {
+            Some(Stream::Polled(stream)) => stream.happened(ready),
+            _ => false,
         }
     }
 }

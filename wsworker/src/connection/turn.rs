@@ -390,6 +390,11 @@ pub(super) fn home() -> Option<Home> {
     THREAD.with(|thread| thread.home.get())
 }
 
+/// Does this thread drive its runtime alone?
+pub(crate) fn is_settled() -> bool {
+    home().is_some()
+}
+
 /// Is this that thread, and are connections of it other than the one that has its
 /// turn at rest, so that nothing of theirs waits to be written here?
 #[inline]

@@ -3,16 +3,20 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use super::address::Listener;
 use super::conn;
 use super::thread::Thread;
-use crate::connection::Stream;
+use crate::connection::{Stream, is_settled};
 use crate::log;
 
 /// Accepts on one listener for ever. Dropped, it closes the listener.
@@ -22,6 +26,8 @@ pub(super) struct Acceptor {
     /// How many more may be told that they are one too many.
     refusals: Arc<Semaphore>,
     warned: Option<Instant>,
+    /// Connections that were begun since others had their turn.
+    begun: usize,
 }
 
 impl Acceptor {
@@ -31,6 +37,7 @@ impl Acceptor {
             threads,
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
             warned: None,
+            begun: 0,
         }
     }
 
@@ -41,6 +48,10 @@ impl Acceptor {
                 Ok((stream, peer)) => {
                     pause = MIN_PAUSE;
                     self.admit(stream, peer);
+                    if self.begun == BEGUN {
+                        self.begun = 0;
+                        yield_now().await;
+                    }
                 }
                 // The connection died while it waited; the next one is fine.
                 Err(e) if is_the_peers(&e) => {}
@@ -72,7 +83,10 @@ impl Acceptor {
         let thread = thread.clone();
         if thread.accepts {
             let served = conn::serve(thread.clone(), stream, peer, permit);
-            thread.runtime.spawn(served);
+            match is_settled() {
+                true => self.begin(Box::pin(served)),
+                false => drop(tokio::spawn(served)),
+            }
             return;
         }
         // The other runtime must register it with its own poller.
@@ -86,6 +100,20 @@ impl Acceptor {
         });
     }
 
+    /// Serves a connection as far as it goes at once: the request of most is there. For
+    /// the rest it has a task.
+    fn begin(&mut self, mut served: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        self.begun += 1;
+        let cx = &mut Context::from_waker(Waker::noop());
+        // As a task's, a panic ends this one alone; so does one of its drop.
+        match catch_unwind(AssertUnwindSafe(|| served.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => drop(tokio::spawn(served)),
+            Ok(Poll::Ready(())) | Err(_) => {
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(served)));
+            }
+        }
+    }
+
     fn emptiest(&self) -> &Arc<Thread> {
         let emptiest = self.threads.iter().min_by_key(|thread| thread.load.open());
         emptiest.expect("a server has a thread")
@@ -94,7 +122,7 @@ impl Acceptor {
     /// Answers, if not too many are being answered so already. Who waits for a
     /// handshake could not read it.
     fn refuse(&self, stream: Stream, response: &'static [u8]) {
-        if self.threads[0].site.is_secure() && matches!(stream, Stream::Tcp(_)) {
+        if self.threads[0].site.is_secure() && stream.is_plain() {
             return;
         }
         if let Ok(permit) = self.refusals.clone().try_acquire_owned() {
@@ -117,6 +145,8 @@ impl Acceptor {
 
 /// A stream between two runtimes.
 enum Detached {
+    #[cfg(unix)]
+    Loose(Stream),
     Tcp(std::net::TcpStream),
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixStream),
@@ -125,6 +155,8 @@ enum Detached {
 impl Detached {
     fn new(stream: Stream) -> io::Result<Self> {
         Ok(match stream {
+            #[cfg(unix)]
+            loose @ Stream::Loose(_) => Self::Loose(loose),
             Stream::Tcp(stream) => Self::Tcp(stream.into_std()?),
             // A handshake is done where the connection stays.
             #[cfg(feature = "tls")]
@@ -144,6 +176,8 @@ impl Detached {
 
     fn attach(self) -> io::Result<Stream> {
         Ok(match self {
+            #[cfg(unix)]
+            Self::Loose(stream) => stream,
             Self::Tcp(stream) => Stream::Tcp(tokio::net::TcpStream::from_std(stream)?),
             #[cfg(unix)]
             Self::Unix(stream) => Stream::Unix(tokio::net::UnixStream::from_std(stream)?),
@@ -160,6 +194,8 @@ fn is_the_peers(error: &io::Error) -> bool {
     )
 }
 
+/// Connections that begin before others have their turn.
+const BEGUN: usize = 16;
 const MIN_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// How often the log hears of the same trouble.

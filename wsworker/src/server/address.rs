@@ -6,13 +6,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpSocket;
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
 #[cfg(feature = "testing")]
 use crate::connection::MemoryListener;
-use crate::connection::Stream;
+use crate::connection::{Arrivals, Stream};
 use crate::error::{Error, Result};
 
 /// Where a server listens.
@@ -116,7 +116,7 @@ impl Address {
 
 /// A bound socket. Dropped, it is closed, and a Unix socket's file removed.
 pub(super) enum Listener {
-    Tcp(TcpListener),
+    Tcp(Arrivals),
     #[cfg(unix)]
     Unix(
         UnixListener,
@@ -151,13 +151,9 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                // On Linux the socket has it from its listener, without a call.
-                if !cfg!(target_os = "linux") {
-                    stream.set_nodelay(true)?;
-                }
                 // One form for an address, also where a socket for IPv6 takes IPv4.
                 let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                Ok((Stream::Tcp(stream), Some(peer)))
+                Ok((stream, Some(peer)))
             }
             #[cfg(unix)]
             Self::Unix(listener, _) => {
@@ -209,7 +205,7 @@ fn bind_tcp(addr: SocketAddr) -> io::Result<(Address, Listener)> {
     socket.bind(addr)?;
     let listener = socket.listen(BACKLOG)?;
     let addr = listener.local_addr()?;
-    Ok((Address::Tcp(addr), Listener::Tcp(listener)))
+    Ok((Address::Tcp(addr), Listener::Tcp(Arrivals::new(listener)?)))
 }
 
 #[cfg(not(unix))]

@@ -2,7 +2,6 @@
 //! Does not watch it; `reactor` does, and says what it has become ready for.
 
 use std::io::{self, IoSlice, Write};
-use std::net::Shutdown;
 use std::ops::{BitOr, Deref};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +12,8 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::sock::{recv, shut_down};
 
 /// The socket, and what it is ready for. Nobody asks to be called: whoever has it is,
 /// with each event of it.
@@ -38,12 +39,11 @@ pub(in crate::connection) struct Writer(Arc<TcpStream>);
 pub(in crate::connection) struct Ready(u8);
 
 impl Polled {
-    /// Takes the socket from the runtime, for `register` to have it watched.
+    /// Takes a socket that nothing watches, for `register` to have it watched.
     pub(in crate::connection) fn new(
-        stream: tokio::net::TcpStream,
+        mut socket: TcpStream,
         register: impl FnOnce(&mut TcpStream) -> io::Result<()>,
     ) -> io::Result<Self> {
-        let mut socket = TcpStream::from_std(stream.into_std()?);
         register(&mut socket)?;
         Ok(Self {
             socket: Socket::Sole(socket),
@@ -52,9 +52,12 @@ impl Polled {
         })
     }
 
+    /// Gives whether it was not ready for all of that before.
     #[inline]
-    pub(in crate::connection) fn happened(&mut self, ready: Ready) {
-        self.ready = self.ready | ready;
+    pub(in crate::connection) fn happened(&mut self, ready: Ready) -> bool {
+        let before = self.ready;
+        self.ready = before | ready;
+        self.ready != before
     }
 
     #[inline]
@@ -85,26 +88,11 @@ impl Polled {
 
     /// Reads once, into the buffer's room.
     #[inline]
-    #[expect(
-        unsafe_code,
-        reason = "the alternative fills 128 KiB with zeros before each read"
-    )]
     pub(super) fn poll_read_buf(&mut self, buffer: &mut impl BufMut) -> Poll<io::Result<usize>> {
         if !self.is_readable() {
             return Poll::Pending;
         }
-        // SAFETY: `as_uninit_slice_mut` asks that nothing uninitialised is written, and
-        // `recv` writes what has come; it gives how many bytes, from the first on, it has
-        // initialised, which is what `advance_mut` asks for.
-        let (read, room) = unsafe {
-            let space = buffer.chunk_mut().as_uninit_slice_mut();
-            let room = space.len();
-            let read = SockRef::from(&*self.socket).recv(space);
-            if let Ok(n) = read {
-                buffer.advance_mut(n);
-            }
-            (read, room)
-        };
+        let (read, room) = recv(&SockRef::from(&*self.socket), buffer);
         match read {
             Ok(n) => {
                 // There was no more, as an event will say of what comes later.
@@ -241,10 +229,6 @@ impl AsyncWrite for Polled {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match self.socket.shutdown(Shutdown::Write) {
-            // The peer was first.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            shut => shut,
-        })
+        Poll::Ready(shut_down(&SockRef::from(&*self.socket)))
     }
 }

@@ -164,7 +164,7 @@ impl<C: Consumer> Connection<C> {
     /// Does it run on plain TCP?
     #[cfg(unix)]
     pub(in crate::connection) fn is_plain(&self) -> bool {
-        matches!(self.stream, Some(Stream::Tcp(_)))
+        self.stream.as_ref().is_some_and(Stream::is_plain)
     }
 
     /// Has a reactor watch the plain stream from now on, by `register`.
@@ -173,12 +173,14 @@ impl<C: Consumer> Connection<C> {
         &mut self,
         register: impl FnOnce(&mut mio::net::TcpStream) -> io::Result<()>,
     ) {
-        match self.stream.take() {
-            Some(Stream::Tcp(stream)) => match Polled::new(stream, register) {
-                Ok(polled) => self.stream = Some(Stream::Polled(polled)),
-                Err(error) => self.lost(error),
-            },
-            other => self.stream = other,
+        let socket = match self.stream.take() {
+            Some(Stream::Loose(mut stream)) => stream.take(),
+            Some(Stream::Tcp(stream)) => stream.into_std().map(mio::net::TcpStream::from_std),
+            other => return self.stream = other,
+        };
+        match socket.and_then(|socket| Polled::new(socket, register)) {
+            Ok(polled) => self.stream = Some(Stream::Polled(polled)),
+            Err(error) => self.lost(error),
         }
     }
 

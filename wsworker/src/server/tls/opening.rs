@@ -19,8 +19,11 @@ use crate::server::thread::{Phase, Thread};
 /// `None`: the connection has ended.
 pub(in crate::server) async fn open(
     thread: &Thread,
-    stream: Stream,
+    mut stream: Stream,
 ) -> Option<(Stream, Option<Instant>)> {
+    if thread.site.is_secure() {
+        stream.watch().ok()?;
+    }
     match (&thread.site.tls, stream) {
         (Some(shared), Stream::Tcp(stream)) => {
             let deadline = conn::deadline(thread.site.handshake_timeout);
