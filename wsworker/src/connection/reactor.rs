@@ -31,7 +31,7 @@ use super::consumer::Consumer;
 use super::stream::Ready;
 use super::task::Connection;
 use super::turn;
-use crate::log::warn;
+use crate::log::Lasting;
 
 /// Runs a connection on this thread: by its reactor if there is one, and the stream is
 /// plain TCP; else as a task.
@@ -138,9 +138,11 @@ impl Reactor {
             if reactor.is_none() {
                 match Self::start() {
                     Ok(started) => *reactor = Some(started),
-                    Err(error) => warn(&format!(
-                        "cannot watch sockets past the runtime, as is cheaper: {error}"
-                    )),
+                    Err(error) => TROUBLE.with_borrow_mut(|trouble| {
+                        trouble.warn(&format!(
+                            "cannot watch sockets past the runtime, as is cheaper: {error}"
+                        ));
+                    }),
                 }
             }
             reactor.as_mut().map(run)
@@ -347,6 +349,8 @@ fn remove(token: usize) {
 
 thread_local! {
     static REACTOR: RefCell<Option<Reactor>> = const { RefCell::new(None) };
+    /// With starting it.
+    static TROUBLE: RefCell<Lasting> = RefCell::default();
 }
 
 /// Connections that have a turn for what their sockets tell, and again for what calls

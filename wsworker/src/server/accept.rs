@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::address::Listener;
 use super::conn;
 use super::thread::Thread;
 use crate::connection::{Stream, is_settled};
-use crate::log;
+use crate::log::Lasting;
 
 /// Accepts on one listener for ever. Dropped, it closes the listener.
 pub(super) struct Acceptor {
@@ -25,7 +25,7 @@ pub(super) struct Acceptor {
     threads: Arc<[Arc<Thread>]>,
     /// How many more may be told that they are one too many.
     refusals: Arc<Semaphore>,
-    warned: Option<Instant>,
+    trouble: Lasting,
     /// Connections that were begun since others had their turn.
     begun: usize,
 }
@@ -36,7 +36,7 @@ impl Acceptor {
             listener,
             threads,
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
-            warned: None,
+            trouble: Lasting::default(),
             begun: 0,
         }
     }
@@ -58,7 +58,8 @@ impl Acceptor {
                 // Out of descriptors or memory: it stays so until connections end,
                 // and accepting at once would only burn the processor.
                 Err(e) => {
-                    self.warn(&format!("cannot accept connections: {e}"));
+                    self.trouble
+                        .warn(&format!("cannot accept connections: {e}"));
                     sleep(pause).await;
                     pause = (pause * 2).min(MAX_PAUSE);
                 }
@@ -70,7 +71,8 @@ impl Acceptor {
         let thread = self.emptiest();
         let site = &thread.site;
         let Some(mut permit) = thread.load.admit() else {
-            self.warn("max_connections is reached: new connections are refused");
+            self.trouble
+                .warn("max_connections is reached: new connections are refused");
             return self.refuse(stream, UNAVAILABLE);
         };
         let ip = peer.map(|peer| peer.ip());
@@ -132,15 +134,6 @@ impl Acceptor {
             });
         }
     }
-
-    /// At most once in a while: whoever causes it may go on causing it.
-    fn warn(&mut self, what: &str) {
-        if self.warned.is_some_and(|at| at.elapsed() < QUIET) {
-            return;
-        }
-        self.warned = Some(Instant::now());
-        log::warn(what);
-    }
 }
 
 /// A stream between two runtimes.
@@ -198,8 +191,6 @@ fn is_the_peers(error: &io::Error) -> bool {
 const BEGUN: usize = 16;
 const MIN_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
-/// How often the log hears of the same trouble.
-const QUIET: Duration = Duration::from_secs(10);
 /// Peers at a time that are told why they are refused; the others are just closed.
 const MAX_REFUSALS: usize = 64;
 
