@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// Each may use only what stands before it.
 const LAYERS: &[&str] = &[
     "log",
+    "alone",
     "error",
     "protocol",
     "env",

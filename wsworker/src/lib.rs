@@ -51,6 +51,7 @@ pub mod prelude;
 
 #[doc(hidden)]
 pub mod __private;
+mod alone;
 #[cfg(feature = "client")]
 mod client;
 mod connection;

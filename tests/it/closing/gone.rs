@@ -8,7 +8,7 @@ use std::time::Duration;
 use wsworker::State;
 use wsworker::prelude::*;
 
-use crate::raw::{Frame, RawClient, encode_all};
+use crate::raw::{Frame, Head, RawClient, encode_all};
 use crate::server::{Event, Recorded, Served, eventually, within};
 
 async fn vanishes(bytes: Vec<u8>) {
@@ -149,6 +149,28 @@ fn a_reset_is_noticed_while_nothing_is_read() {
         let unclean = matches!(last, Event::Close { code: 1006, .. });
         assert!(unclean, "{last:?}");
         assert_eq!(server.finish().await, []);
+    });
+}
+
+/// The same, where all of it was there before the connection was accepted.
+#[test]
+fn a_reset_is_noticed_of_one_that_sent_all_at_once() {
+    within(async || {
+        let mut server = Recorded::start().await;
+        let mut bytes = Head::upgrade("/", &server.addr.to_string()).encode();
+        bytes.extend(Frame::text("!hold").encode());
+        let more = (0..300).map(|_| Frame::text(format!("!quiet {:>1000}", "")));
+        bytes.extend(encode_all(more));
+        let client = RawClient::connect_with(server.addr, bytes);
+        let ws = server.opened().await;
+        server.expect(Event::Open).await;
+        server.expect(Event::text("!hold")).await;
+        server.expect_quiet().await;
+        assert_eq!(ws.state(), State::Open);
+        // Its 101 is not read, which makes the drop a RST.
+        drop(client);
+        eventually("it is closed", || ws.state() == State::Closed).await;
+        server.release();
     });
 }
 

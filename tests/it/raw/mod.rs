@@ -4,7 +4,7 @@
 mod frame;
 mod http;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -56,6 +56,15 @@ impl RawClient {
     }
 
     /// With kernel buffers so small that it soon shows when nobody reads.
+    /// Connects and sends, while the server's thread does nothing else.
+    pub fn connect_with(addr: SocketAddr, bytes: impl AsRef<[u8]>) -> RawClient {
+        let mut stream = std::net::TcpStream::connect(addr).unwrap();
+        stream.write_all(bytes.as_ref()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let stream = TcpStream::from_std(stream).unwrap();
+        Self::over(stream, addr.to_string(), None)
+    }
+
     pub async fn connect_narrow(addr: SocketAddr) -> RawClient {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(16 * 1024).unwrap();

@@ -1,6 +1,6 @@
-//! Accepts TCP connections, which nothing watches yet: one whose request is there and is
-//! answered at once is never registered with the runtime. A handshake that ends at a
-//! reactor so has one `epoll_ctl` instead of three.
+//! Accepts TCP connections, which nothing watches yet: one that is upgraded at once, as
+//! its request is there, is never registered with the runtime. A handshake that ends at
+//! a reactor so has one `epoll_ctl` instead of three.
 //! Does not know who serves them.
 
 use std::io;
@@ -42,9 +42,10 @@ impl Arrivals {
             let mut ready = self.listener.readable().await?;
             if let Ok(accepted) = ready.try_io(|listener| listener.get_ref().accept()) {
                 let (socket, peer) = accepted?;
-                // On Linux the socket has it from its listener, without a call.
+                // On Linux the socket has it from its listener, without a call. It
+                // fails where the peer is gone already, as is found out soon.
                 if !cfg!(target_os = "linux") {
-                    socket.set_nodelay(true)?;
+                    let _ = socket.set_nodelay(true);
                 }
                 return Ok((Stream::loose(socket), peer));
             }
@@ -52,7 +53,7 @@ impl Arrivals {
         #[cfg(not(unix))]
         {
             let (stream, peer) = self.listener.accept().await?;
-            stream.set_nodelay(true)?;
+            let _ = stream.set_nodelay(true);
             Ok((Stream::Tcp(stream), peer))
         }
     }

@@ -12,9 +12,9 @@
 //! watched by it.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +31,7 @@ use super::consumer::Consumer;
 use super::stream::Ready;
 use super::task::Connection;
 use super::turn;
+use crate::alone::{drop_alone, poll_alone};
 use crate::log::Lasting;
 
 /// Runs a connection on this thread: by its reactor if there is one, and the stream is
@@ -104,7 +105,7 @@ struct Running {
 struct Bell {
     token: usize,
     calls: Arc<Calls>,
-    /// It is among the calls.
+    /// It is among the calls, or waits.
     rung: AtomicBool,
 }
 
@@ -114,7 +115,7 @@ struct Calls(Mutex<Called>);
 
 #[derive(Default)]
 struct Called {
-    tokens: Vec<usize>,
+    tokens: VecDeque<usize>,
     /// Of the reactor's task.
     waker: Option<Waker>,
     /// That one has its turn, or will have it without being called.
@@ -126,8 +127,10 @@ struct Watch {
     poller: AsyncFd<mio::Poll>,
     events: Events,
     calls: Arc<Calls>,
-    /// Those that have their turn now; the memory serves the next.
-    called: Vec<usize>,
+    /// Who is to have a turn, in order.
+    waiting: VecDeque<usize>,
+    /// Whose places are free once none of this turn's events can be meant for them.
+    ended: Vec<usize>,
 }
 
 impl Reactor {
@@ -157,7 +160,8 @@ impl Reactor {
             poller: watch(poller)?,
             events: Events::with_capacity(SHARE),
             calls: calls.clone(),
-            called: Vec::new(),
+            waiting: VecDeque::new(),
+            ended: Vec::new(),
         };
         tokio::spawn(watch);
         Ok(Self {
@@ -174,30 +178,14 @@ impl Future for Watch {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.calls.listen(cx.waker());
+        this.calls.take(&mut this.waiting);
+        this.serve_waiting();
         let more = this.look(cx);
-        for event in &this.events {
-            let token = event.token().0;
-            if let Some(mut running) = take(token) {
-                let is_new = running.connection.happened(Ready::of(event));
-                // Without a budget, whatever it awaits of the runtime's is not ready.
-                match is_new && has_budget_remaining() {
-                    true => running.poll(token),
-                    false => {
-                        if is_new {
-                            running.bell.wake_by_ref();
-                        }
-                        put(token, running);
-                    }
-                }
-            }
+        this.serve_ready();
+        for token in this.ended.drain(..) {
+            remove(token);
         }
-        this.calls.take(&mut this.called);
-        for token in this.called.drain(..) {
-            if let Some(running) = take(token) {
-                running.poll(token);
-            }
-        }
-        if this.calls.rest() && !more {
+        if !more && this.waiting.is_empty() && this.calls.rest() {
             return Poll::Pending;
         }
         // Others of the runtime come first, also those that it has yet to ask the system
@@ -208,6 +196,42 @@ impl Future for Watch {
 }
 
 impl Watch {
+    /// Serves who has waited longest: a share, and no more than there is budget for. All
+    /// of the turn have one budget, without which nothing of the runtime's is ready.
+    fn serve_waiting(&mut self) {
+        for _ in 0..SHARE {
+            if !has_budget_remaining() {
+                break;
+            }
+            let Some(token) = self.waiting.pop_front() else {
+                break;
+            };
+            if let Some(running) = take(token) {
+                running.poll(token, &mut self.ended);
+            }
+        }
+    }
+
+    /// Serves those whose sockets have become ready: at once if nobody waits.
+    fn serve_ready(&mut self) {
+        for event in &self.events {
+            let token = event.token().0;
+            let Some(mut running) = take(token) else {
+                continue;
+            };
+            if !running.connection.happened(Ready::of(event)) {
+                put(token, running);
+            } else if self.waiting.is_empty() && has_budget_remaining() {
+                running.poll(token, &mut self.ended);
+            } else {
+                if running.bell.ring() {
+                    self.waiting.push_back(token);
+                }
+                put(token, running);
+            }
+        }
+    }
+
     /// Looks which sockets have become ready; gives whether there may be more.
     fn look(&mut self, cx: &mut Context<'_>) -> bool {
         self.events.clear();
@@ -217,7 +241,7 @@ impl Watch {
         let polled = ready
             .get_inner_mut()
             .poll(&mut self.events, Some(Duration::ZERO));
-        let full = self.events.iter().count() == SHARE;
+        let full = self.events.iter().count() >= SHARE;
         // Interrupted by a signal, it is asked again.
         if full || polled.is_err() {
             return true;
@@ -231,34 +255,28 @@ impl Watch {
 /// The runtime ends: so do its connections, while they are still inside it.
 impl Drop for Watch {
     fn drop(&mut self) {
-        let Ok(Some(reactor)) = REACTOR.try_with(RefCell::take) else {
+        let reactor = REACTOR.try_with(|reactor| reactor.try_borrow_mut().ok()?.take());
+        let Ok(Some(reactor)) = reactor else {
             return;
         };
-        let places = reactor.places.into_iter();
-        places
-            .filter_map(|(_, running)| running)
-            .for_each(Running::end);
+        for (_, running) in reactor.places {
+            drop_alone(running);
+        }
     }
 }
 
 impl Running {
-    fn poll(mut self, token: usize) {
+    fn poll(mut self, token: usize, ended: &mut Vec<usize>) {
         // Before the poll: what comes from now on is another call.
         self.bell.rung.swap(false, Ordering::AcqRel);
         let cx = &mut Context::from_waker(&self.waker);
-        let connection = Pin::new(&mut *self.connection);
-        // As a task's, a panic ends this one alone; so does one of its drop.
-        match catch_unwind(AssertUnwindSafe(|| connection.poll(cx))) {
-            Ok(Poll::Pending) => put(token, self),
-            Ok(Poll::Ready(())) | Err(_) => {
-                remove(token);
-                self.end();
+        match poll_alone(Pin::new(&mut *self.connection), cx) {
+            Poll::Pending => put(token, self),
+            Poll::Ready(()) => {
+                ended.push(token);
+                drop_alone(self);
             }
         }
-    }
-
-    fn end(self) {
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
     }
 }
 
@@ -270,6 +288,11 @@ impl Bell {
             rung: AtomicBool::new(false),
         })
     }
+
+    /// Gives whether it was silent before: then it is to have a turn.
+    fn ring(&self) -> bool {
+        !self.rung.swap(true, Ordering::AcqRel)
+    }
 }
 
 impl Wake for Bell {
@@ -278,7 +301,7 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
+        if self.ring() {
             self.calls.call(self.token);
         }
     }
@@ -296,7 +319,7 @@ impl Calls {
 
     fn call(&self, token: usize) {
         let mut called = self.lock();
-        called.tokens.push(token);
+        called.tokens.push_back(token);
         let slept = !std::mem::replace(&mut called.awake, true);
         let waker = called.waker.as_ref().filter(|_| slept).cloned();
         drop(called);
@@ -305,11 +328,9 @@ impl Calls {
         }
     }
 
-    /// Takes the first of them, as many as one turn is for.
-    fn take(&self, into: &mut Vec<usize>) {
-        let tokens = &mut self.lock().tokens;
-        let share = tokens.len().min(SHARE);
-        into.extend(tokens.drain(..share));
+    /// Takes them all, behind those that are there.
+    fn take(&self, waiting: &mut VecDeque<usize>) {
+        waiting.append(&mut self.lock().tokens);
     }
 
     /// Is there nobody left? Then the next one wakes.
@@ -353,6 +374,6 @@ thread_local! {
     static TROUBLE: RefCell<Lasting> = RefCell::default();
 }
 
-/// Connections that have a turn for what their sockets tell, and again for what calls
-/// them, before others of the runtime have theirs.
+/// How many have a turn as they waited, and as their sockets became ready, before others
+/// of the runtime have theirs.
 const SHARE: usize = 64;

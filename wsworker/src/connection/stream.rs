@@ -44,7 +44,8 @@ pub(crate) use self::tls::TlsStream;
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
-    /// A TCP stream that nothing watches, until it must wait: then it is `Tcp`.
+    /// A TCP stream that nothing watches until it must be waited for, and that is `Tcp`
+    /// once the runtime has told what it is ready for.
     #[cfg(unix)]
     Loose(Loose),
     /// A TCP stream that the thread's reactor watches.
@@ -89,7 +90,7 @@ impl Stream {
         matches!(self, Self::Tcp(_))
     }
 
-    /// Has the runtime watch it, if nothing does.
+    /// Has the runtime watch it from now on, if nothing did when it was accepted.
     pub(crate) fn watch(&mut self) -> io::Result<()> {
         #[cfg(unix)]
         if let Self::Loose(stream) = self {
@@ -98,11 +99,11 @@ impl Stream {
         Ok(())
     }
 
-    /// Tries something while it is unknown what the socket is ready for; `None` once
-    /// that is known, by the runtime.
+    /// Tries something while nobody has told what the socket is ready for, and has the
+    /// runtime tell if it must be waited for. `None`: the runtime knows, ask it.
     ///
-    /// Waits for nothing that may be done already: hyper closes without its last write
-    /// where that is `Pending` and a request's body was not read.
+    /// Nothing that can be done at once is `Pending`: hyper closes without its last
+    /// write where that is so and a request's body was not read.
     #[cfg(unix)]
     fn poll_loose<R>(
         &mut self,
@@ -112,13 +113,13 @@ impl Stream {
         let Self::Loose(stream) = self else {
             return None;
         };
-        let known = stream.is_watched() && stream.poll_known(cx).is_ready();
-        if !known {
+        let told = stream.is_watched() && stream.poll_told(cx).is_ready();
+        if !told {
             match attempt(stream) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Some(Poll::Ready(done)),
             }
-            if stream.poll_known(cx).is_pending() {
+            if stream.poll_told(cx).is_pending() {
                 return Some(Poll::Pending);
             }
         }
@@ -180,7 +181,9 @@ impl Stream {
 
     /// Has the peer reset the connection? As far as the runtime was told: nobody is
     /// asked, and nobody called when it does. One in memory knows no reset.
-    pub(super) fn is_reset(&self) -> bool {
+    pub(super) fn is_reset(&mut self) -> bool {
+        // One that cannot be watched fails as soon as it is used.
+        let _ = self.watch();
         match self {
             Self::Tcp(stream) => has_failed(stream.ready(Interest::ERROR)),
             #[cfg(unix)]
@@ -193,7 +196,7 @@ impl Stream {
             Self::Loose(_) => false,
             Self::Memory(_) => false,
             #[cfg(feature = "testing")]
-            Self::Gated(gated) => gated.stream().is_some_and(Self::is_reset),
+            Self::Gated(gated) => gated.stream_mut().is_some_and(Self::is_reset),
         }
     }
 

@@ -3,19 +3,19 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::yield_now;
+use tokio::task::{coop::consume_budget, yield_now};
 use tokio::time::sleep;
 
 use super::address::Listener;
 use super::conn;
 use super::thread::Thread;
+use crate::alone::{drop_alone, poll_alone};
 use crate::connection::{Stream, is_settled};
 use crate::log::Lasting;
 
@@ -26,7 +26,7 @@ pub(super) struct Acceptor {
     /// How many more may be told that they are one too many.
     refusals: Arc<Semaphore>,
     trouble: Lasting,
-    /// Connections that were begun since others had their turn.
+    /// Connections that were begun here since others had their turn.
     begun: usize,
 }
 
@@ -44,6 +44,8 @@ impl Acceptor {
     pub(super) async fn run(mut self) {
         let mut pause = MIN_PAUSE;
         loop {
+            // Others have their turn too, however many connections wait.
+            consume_budget().await;
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     pause = MIN_PAUSE;
@@ -85,13 +87,14 @@ impl Acceptor {
         let thread = thread.clone();
         if thread.accepts {
             let served = conn::serve(thread.clone(), stream, peer, permit);
-            match is_settled() {
+            // A TLS handshake does not end at once.
+            match is_settled() && !site.is_secure() {
                 true => self.begin(Box::pin(served)),
                 false => drop(tokio::spawn(served)),
             }
             return;
         }
-        // The other runtime must register it with its own poller.
+        // Whatever watches it, the other runtime must.
         let Ok(moved) = Detached::new(stream) else {
             return;
         };
@@ -106,13 +109,11 @@ impl Acceptor {
     /// the rest it has a task.
     fn begin(&mut self, mut served: Pin<Box<dyn Future<Output = ()> + Send>>) {
         self.begun += 1;
+        // A task polls it again, with a waker of its own.
         let cx = &mut Context::from_waker(Waker::noop());
-        // As a task's, a panic ends this one alone; so does one of its drop.
-        match catch_unwind(AssertUnwindSafe(|| served.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => drop(tokio::spawn(served)),
-            Ok(Poll::Ready(())) | Err(_) => {
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(served)));
-            }
+        match poll_alone(served.as_mut(), cx) {
+            Poll::Pending => drop(tokio::spawn(served)),
+            Poll::Ready(()) => drop_alone(served),
         }
     }
 
@@ -187,7 +188,8 @@ fn is_the_peers(error: &io::Error) -> bool {
     )
 }
 
-/// Connections that begin before others have their turn.
+/// Connections that begin here before others have their turn: each costs more than what
+/// the runtime's own count is made for.
 const BEGUN: usize = 16;
 const MIN_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_secs(1);

@@ -103,6 +103,10 @@ impl Gated {
         self.stream.as_ref()
     }
 
+    pub(super) fn stream_mut(&mut self) -> Option<&mut Stream> {
+        self.stream.as_mut()
+    }
+
     fn pass(&mut self, side: &Side, cx: &Context<'_>) -> Poll<io::Result<Pin<&mut Stream>>> {
         match self.gate.poll_passes(side, cx) {
             Passes::All => {}

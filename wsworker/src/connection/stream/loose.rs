@@ -1,5 +1,5 @@
 //! A TCP socket that was just accepted: nothing watches it before it must be waited for,
-//! and many never are.
+//! which many never must.
 //! Does not say when it must be; the stream that has it does.
 
 use std::io::{self, IoSlice, Write};
@@ -15,7 +15,7 @@ use super::sock::{recv, shut_down};
 #[derive(Debug)]
 pub(crate) enum Loose {
     Unwatched(TcpStream),
-    /// The runtime, which has not told yet what it is ready for.
+    /// By the runtime, which has not told yet what it is ready for.
     Watched(tokio::net::TcpStream),
     /// It was given away.
     Gone,
@@ -41,16 +41,16 @@ impl Loose {
     }
 
     /// Waits for the runtime to tell what the socket is ready for.
-    pub(super) fn poll_known(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if matches!(self, Self::Unwatched(_)) {
             *self = Self::Watched(self.take_watched()?);
         }
         let Self::Watched(stream) = self else {
             return Poll::Ready(Err(gone()));
         };
-        // Called for either: an error is for the next read to find.
-        let known = [stream.poll_read_ready(cx), stream.poll_write_ready(cx)];
-        match known.iter().any(Poll::is_ready) {
+        // Whichever comes first, whatever is waited for; an error is for the next read to find.
+        let told = [stream.poll_read_ready(cx), stream.poll_write_ready(cx)];
+        match told.iter().any(Poll::is_ready) {
             true => Poll::Ready(Ok(())),
             false => Poll::Pending,
         }
@@ -97,7 +97,6 @@ impl Loose {
     }
 }
 
-/// Nobody could watch it.
 fn gone() -> io::Error {
-    io::ErrorKind::NotConnected.into()
+    io::Error::other("nobody could watch the socket")
 }

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::sock::{recv, shut_down};
 
 /// The socket, and what it is ready for. Nobody asks to be called: whoever has it is,
-/// with each event of it.
+/// with each event that says anything new.
 #[derive(Debug)]
 pub(crate) struct Polled {
     socket: Socket,

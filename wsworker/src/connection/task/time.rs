@@ -65,7 +65,7 @@ impl<C: Consumer> Connection<C> {
     }
 
     fn keep_open_time(&mut self, now: u32) {
-        if self.stopped && self.stream.as_ref().is_some_and(Stream::is_reset) {
+        if self.stopped && self.stream.as_mut().is_some_and(Stream::is_reset) {
             return self.lost(io::ErrorKind::ConnectionReset.into());
         }
         let hub = self.handle.hub();
