@@ -53,9 +53,9 @@ use crate::error::Result;
 ///
 /// ### The log
 /// Commits go to `objects.db-wal`. A thread copies it into the database each 16 MiB;
-/// it starts afresh in the next lull, or at 64 MiB, for which commits wait some
-/// milliseconds. Only a read that goes on meanwhile, of a backup above all, lets it
-/// grow beyond that: for as long as it lasts, by what is committed.
+/// then it starts afresh, for which commits wait some milliseconds. Only a read that
+/// goes on meanwhile, of a backup above all, lets it grow beyond that: for as long as
+/// it lasts, by what is committed. Up to 64 MiB stay on the disk.
 ///
 /// ### Objects with SQL
 /// Their files are opened when they are needed and closed when the object hibernates.
