@@ -259,3 +259,42 @@ fn one_that_is_called_has_its_turn_among_many_that_always_send() {
         }
     });
 }
+
+/// Its callback never has to wait for anything, until another connection ends that.
+#[worker]
+#[derive(Clone)]
+struct Busy {
+    ended: Arc<AtomicBool>,
+    lock: Arc<Semaphore>,
+}
+
+impl Worker for Busy {
+    async fn on_message(&mut self, ws: &WebSocket, message: Message) -> Result<()> {
+        match message.as_text() {
+            Some("go on") => {
+                while !self.ended.load(Ordering::Relaxed) {
+                    drop(self.lock.acquire().await?);
+                }
+            }
+            _ => self.ended.store(true, Ordering::Relaxed),
+        }
+        ws.send(message)
+    }
+}
+
+#[test]
+fn sockets_are_looked_at_while_a_callback_never_rests() {
+    within(async || {
+        let server = Served::start(Busy {
+            ended: Arc::default(),
+            lock: Arc::new(Semaphore::new(1)),
+        })
+        .await;
+        let mut busy = RawClient::open(server.addr).await;
+        let mut other = RawClient::open(server.addr).await;
+        busy.send(Frame::text("go on")).await;
+        other.send(Frame::text("end")).await;
+        other.expect_text("end").await;
+        busy.expect_text("go on").await;
+    });
+}

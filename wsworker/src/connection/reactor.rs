@@ -105,7 +105,7 @@ struct Running {
 struct Bell {
     token: usize,
     calls: Arc<Calls>,
-    /// It is among the calls, or waits.
+    /// It is called, or waits, and need not be called again.
     rung: AtomicBool,
 }
 
@@ -178,9 +178,10 @@ impl Future for Watch {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.calls.take(cx.waker(), &mut this.waiting);
-        this.serve_waiting();
+        // First, as it is not told either once the budget is spent.
         let more = this.look(cx);
         this.serve_ready();
+        this.serve_waiting();
         for token in this.ended.drain(..) {
             remove(token);
         }
@@ -195,21 +196,9 @@ impl Future for Watch {
 }
 
 impl Watch {
-    /// Serves who has waited longest: a share, and no more than there is budget for. All
-    /// of the turn have one budget, without which nothing of the runtime's is ready.
-    fn serve_waiting(&mut self) {
-        for _ in 0..self.waiting.len().min(SHARE) {
-            if !has_budget_remaining() {
-                break;
-            }
-            let token = self.waiting.pop_front().expect("it was counted");
-            if let Some(running) = take(token) {
-                running.poll(token, &mut self.ended);
-            }
-        }
-    }
-
-    /// Serves those whose sockets have become ready: at once if nobody waits.
+    /// Serves those whose sockets have become ready: at once if nobody waits, and as long
+    /// as there is budget. All of a turn have one, without which nothing of the runtime's
+    /// is ready.
     fn serve_ready(&mut self) {
         for event in &self.events {
             let token = event.token().0;
@@ -225,6 +214,19 @@ impl Watch {
                     self.waiting.push_back(token);
                 }
                 put(token, running);
+            }
+        }
+    }
+
+    /// Serves who has waited longest: a share, and no more than there is budget for.
+    fn serve_waiting(&mut self) {
+        for _ in 0..self.waiting.len().min(SHARE) {
+            if !has_budget_remaining() {
+                break;
+            }
+            let token = self.waiting.pop_front().expect("it was counted");
+            if let Some(running) = take(token) {
+                running.poll(token, &mut self.ended);
             }
         }
     }

@@ -45,7 +45,7 @@ pub(crate) use self::tls::TlsStream;
 pub(crate) enum Stream {
     Tcp(TcpStream),
     /// A TCP stream that nothing watches until it must be waited for, and that is `Tcp`
-    /// once the runtime has told what it is ready for.
+    /// as soon as the runtime knows what it is ready for, or is to find out by itself.
     #[cfg(unix)]
     Loose(Loose),
     /// A TCP stream that the thread's reactor watches.
@@ -179,8 +179,8 @@ impl Stream {
         written.unwrap_or(0)
     }
 
-    /// Has the peer reset the connection? As far as the runtime was told: nobody is
-    /// asked, and nobody called when it does. One in memory knows no reset.
+    /// Has the peer reset the connection? As far as whoever watches it was told, from now
+    /// on if nobody did: nobody is asked, and nobody called when it does. One in memory knows no reset.
     pub(super) fn is_reset(&mut self) -> bool {
         // One that cannot be watched fails as soon as it is used.
         let _ = self.watch();

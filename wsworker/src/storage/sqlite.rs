@@ -53,9 +53,10 @@ use crate::error::Result;
 ///
 /// ### The log
 /// Commits go to `objects.db-wal`. A thread copies it into the database each 16 MiB;
-/// then it starts afresh, for which commits wait some milliseconds. Only a read that
-/// goes on meanwhile, of a backup above all, lets it grow beyond that: for as long as
-/// it lasts, by what is committed. Up to 64 MiB stay on the disk.
+/// then it starts afresh, for which commits wait until the disk has what was copied.
+/// Under a load with which the copy cannot keep up it does so at 64 MiB; only a read
+/// that goes on meanwhile, of a backup above all, lets it grow beyond that: for as
+/// long as it lasts, by what is committed.
 ///
 /// ### Objects with SQL
 /// Their files are opened when they are needed and closed when the object hibernates.

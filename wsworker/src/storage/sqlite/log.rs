@@ -20,8 +20,16 @@ use crate::log::warn;
 pub(super) struct Limits {
     /// So many are copied beside the commits.
     pub(super) copy: usize,
-    /// With so many the log is to start afresh, for which commits have to wait.
+    /// With so many the log is to start afresh as soon as little is left to be copied, for
+    /// which commits have to wait; with four times as many, whatever is left.
     pub(super) restart: usize,
+}
+
+impl Limits {
+    /// Commits may wait until so many are copied.
+    fn little(self) -> usize {
+        self.copy / 4
+    }
 }
 
 /// How long commits wait for readers that still need the log, before it starts afresh.
@@ -30,8 +38,12 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The log, as whoever writes to it sees it.
 pub(super) struct Log {
     limits: Limits,
+    /// How many pages there were last.
+    pages: usize,
     /// Let it grow to here: a reader was in the way.
     grow: usize,
+    /// With so many it may be copied again, however little that brought last.
+    copy_at: usize,
     copying: Arc<AtomicBool>,
     /// `None` while it is dropped.
     wake: Option<SyncSender<()>>,
@@ -49,7 +61,9 @@ impl Log {
         };
         Ok(Self {
             limits,
+            pages: 0,
             grow: 0,
+            copy_at: 0,
             copying,
             wake: Some(wake),
             copier: Some(spawn("log", move || copier.work(&woken))?),
@@ -61,22 +75,28 @@ impl Log {
         let Ok((pages, copied)) = checkpoint(connection, CheckpointMode::NOOP) else {
             return;
         };
+        if pages < self.pages {
+            // It has started afresh.
+            (self.grow, self.copy_at) = (0, 0);
+        }
+        self.pages = pages;
         if self.copying.load(Ordering::Acquire) {
             return;
         }
-        // What is left is little just after it was copied: then it may start afresh.
-        if pages.saturating_sub(copied) >= self.limits.copy {
+        let Limits { copy, restart } = self.limits;
+        let (left, little) = (pages.saturating_sub(copied), self.limits.little());
+        let is_long = pages >= restart.max(self.grow);
+        let is_full = pages >= (4 * restart).max(self.grow);
+        let due = if is_long { little } else { copy };
+        if is_full || is_long && left <= little {
+            let restarted = start_afresh(connection).is_ok();
+            self.grow = if restarted { 0 } else { pages + copy };
+        } else if left >= due && pages >= self.copy_at {
+            self.copy_at = pages + little;
             self.copying.store(true, Ordering::Release);
             if let Some(wake) = &self.wake {
                 let _ = wake.try_send(());
             }
-        } else if pages >= self.limits.restart.max(self.grow) {
-            let restarted = restart(connection).is_ok();
-            self.grow = if restarted {
-                0
-            } else {
-                pages + self.limits.copy
-            };
         }
     }
 }
@@ -123,7 +143,7 @@ impl Copier {
 }
 
 /// Copies the rest, so that the next commit starts the log afresh.
-fn restart(connection: &Connection) -> rusqlite::Result<()> {
+fn start_afresh(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(PAUSE)?;
     let restarted = checkpoint(connection, CheckpointMode::RESTART);
     connection.busy_timeout(PATIENCE)?;

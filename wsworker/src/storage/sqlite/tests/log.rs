@@ -29,6 +29,28 @@ fn what_stands_there_already_is_written_all_the_same() {
     assert_eq!(pages(), before + 2);
 }
 
+/// Each commit leaves more to be copied than commits wait for.
+#[tokio::test]
+async fn the_log_starts_afresh_under_large_commits() {
+    let directory = tempdir().unwrap();
+    let storage = SqliteStorage::open_with(directory.path(), LIMITS, |_| Ok(())).unwrap();
+    let commits = async |of: u8| {
+        for n in 0..60 {
+            let value = vec![n; 100_000];
+            storage
+                .commit(&object(of), put("key", value))
+                .await
+                .unwrap();
+        }
+    };
+    tokio::join!(commits(1), commits(2), commits(3));
+    let log = fs::metadata(directory.path().join("objects.db-wal"))
+        .unwrap()
+        .len();
+    // 18 MB went through it, of which 1 MiB and one group's may stay.
+    assert!(log < 2 << 20, "{log}");
+}
+
 #[tokio::test]
 async fn the_log_starts_afresh_under_commits_without_a_pause() {
     let directory = tempdir().unwrap();
