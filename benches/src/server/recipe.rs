@@ -224,8 +224,11 @@ impl Recipe {
             Some(within) => tempfile::tempdir_in(within)?,
             None => tempfile::tempdir()?,
         };
-        let mut command = Command::new(&self.program);
+        // It ends with this process, also when that is killed.
+        let mut command = Command::new("setpriv");
         command
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(&self.program)
             .current_dir(&directory)
             .args(&self.args)
             .args(self.addr_arg.map(|before| format!("{before}{addr}")))

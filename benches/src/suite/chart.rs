@@ -42,7 +42,7 @@ pub struct Bar {
 
 const STYLE: &str = "
 text { font: 11px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1f2328 }
-.head { font-size: 16px; font-weight: 600 } .title { font-size: 12px; font-weight: 600 }
+.head { font-size: 16px; font-weight: 600 } .title { font-size: 10.5px; font-weight: 600 }
 .note { fill: #59636e } .end { text-anchor: end }
 .card { fill: #ffffff; stroke: #d1d9e0 }
 .bar { fill: #818b98 } .ours { fill: #0969da; font-weight: 600 } .further { opacity: .35 }
