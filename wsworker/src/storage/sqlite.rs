@@ -53,10 +53,10 @@ use crate::error::Result;
 ///
 /// ### The log
 /// Commits go to `objects.db-wal`. A thread copies it into the database each 16 MiB;
-/// then it starts afresh, for which commits wait until the disk has what was copied.
-/// Under a load with which the copy cannot keep up it does so at 64 MiB; only a read
-/// that goes on meanwhile, of a backup above all, lets it grow beyond that: for as
-/// long as it lasts, by what is committed.
+/// then it starts afresh, for which commits wait until the disk has what was copied:
+/// at once where a copy takes less than 4 ms, as many writes are of the same objects,
+/// else at 64 MiB. Only a read that goes on meanwhile, of a backup above all, lets it
+/// grow beyond that: for as long as it lasts, by what is committed.
 ///
 /// ### Objects with SQL
 /// Their files are opened when they are needed and closed when the object hibernates.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, MAIN_DB};
@@ -21,7 +21,8 @@ pub(super) struct Limits {
     /// So many are copied beside the commits.
     pub(super) copy: usize,
     /// With so many the log is to start afresh as soon as little is left to be copied, for
-    /// which commits have to wait; with four times as many, whatever is left.
+    /// which commits have to wait, if the copies are brief; with four times as many in any
+    /// case.
     pub(super) restart: usize,
 }
 
@@ -31,6 +32,10 @@ impl Limits {
         self.copy / 4
     }
 }
+
+/// A copy of a few pages that are written again and again takes less; one of thousands of
+/// others more, and what starts the log afresh then syncs all of those.
+const BRIEF: Duration = Duration::from_millis(4);
 
 /// How long commits wait for readers that still need the log, before it starts afresh.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -45,6 +50,8 @@ pub(super) struct Log {
     /// With so many it may be copied again, however little that brought last.
     copy_at: usize,
     copying: Arc<AtomicBool>,
+    /// The last copy was.
+    brief: Arc<AtomicBool>,
     /// `None` while it is dropped.
     wake: Option<SyncSender<()>>,
     copier: Option<JoinHandle<()>>,
@@ -54,10 +61,12 @@ impl Log {
     pub(super) fn start(place: &Arc<Place>, limits: Limits) -> Result<Self> {
         let (wake, woken) = sync_channel(1);
         let copying = Arc::new(AtomicBool::new(false));
+        let brief = Arc::new(AtomicBool::new(true));
         let copier = Copier {
             connection: place.open_to_checkpoint()?,
             place: Arc::clone(place),
             copying: Arc::clone(&copying),
+            brief: Arc::clone(&brief),
         };
         Ok(Self {
             limits,
@@ -65,6 +74,7 @@ impl Log {
             grow: 0,
             copy_at: 0,
             copying,
+            brief,
             wake: Some(wake),
             copier: Some(spawn("log", move || copier.work(&woken))?),
         })
@@ -85,8 +95,8 @@ impl Log {
         }
         let Limits { copy, restart } = self.limits;
         let (left, little) = (pages.saturating_sub(copied), self.limits.little());
-        let is_long = pages >= restart.max(self.grow);
         let is_full = pages >= (4 * restart).max(self.grow);
+        let is_long = pages >= restart.max(self.grow) && self.brief.load(Ordering::Relaxed);
         let due = if is_long { little } else { copy };
         if is_full || is_long && left <= little {
             let restarted = start_afresh(connection).is_ok();
@@ -112,7 +122,7 @@ impl Drop for Log {
 }
 
 impl Default for Limits {
-    /// The log starts afresh as soon as that costs little: to sync what makes a file
+    /// The log starts afresh early where that costs little: to sync what makes a file
     /// longer takes twice the time of what is written over (ext4: 150 µs and 75).
     fn default() -> Self {
         Self {
@@ -127,16 +137,20 @@ struct Copier {
     connection: Connection,
     place: Arc<Place>,
     copying: Arc<AtomicBool>,
+    brief: Arc<AtomicBool>,
 }
 
 impl Copier {
     fn work(self, woken: &Receiver<()>) {
         while woken.recv().is_ok() {
+            let started = Instant::now();
             if let Err(error) = checkpoint(&self.connection, CheckpointMode::PASSIVE) {
                 let error = self.place.failed("copy its log into", error);
                 warn(&format!("{error}: it grows until that works again"));
                 thread::sleep(Duration::from_secs(1));
             }
+            self.brief
+                .store(started.elapsed() < BRIEF, Ordering::Relaxed);
             self.copying.store(false, Ordering::Release);
         }
     }
