@@ -55,7 +55,6 @@ impl RawClient {
         RawClient::from_tcp(stream, addr)
     }
 
-    /// With kernel buffers so small that it soon shows when nobody reads.
     /// Connects and sends, while the server's thread does nothing else.
     pub fn connect_with(addr: SocketAddr, bytes: impl AsRef<[u8]>) -> RawClient {
         let mut stream = std::net::TcpStream::connect(addr).unwrap();
@@ -65,6 +64,7 @@ impl RawClient {
         Self::over(stream, addr.to_string(), None)
     }
 
+    /// With kernel buffers so small that it soon shows when nobody reads.
     pub async fn connect_narrow(addr: SocketAddr) -> RawClient {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(16 * 1024).unwrap();

@@ -190,8 +190,8 @@ fn callbacks_that_wait_all_go_on_when_all_are_called_at_once() {
     });
 }
 
-/// Answers "wait" when the first that is sent here says so; for any other message it has
-/// something of the runtime's a few times, as whoever shares a lock does.
+/// Answers "wait" once the bell rings. For each message it has something of the runtime's
+/// a few times, as whoever shares a lock does.
 #[worker]
 #[derive(Clone)]
 struct Sharing {
