@@ -3,6 +3,7 @@
 //! Does not know the object's type or its code; `cell` does.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -342,8 +343,12 @@ impl Cache {
             return;
         }
         self.bytes += added;
-        if let Some(before) = self.values.insert(key.clone(), value) {
-            self.bytes -= cost(&key, &before);
+        match self.values.entry(key) {
+            Entry::Occupied(mut entry) => {
+                let before = entry.insert(value);
+                self.bytes -= cost(entry.key(), &before);
+            }
+            Entry::Vacant(entry) => drop(entry.insert(value)),
         }
     }
 

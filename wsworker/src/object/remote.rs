@@ -76,7 +76,7 @@ impl Arguments {
         let Self { call, encoded } = self;
         let mut encoded = Cursor::new(encoded);
         let left = rmp::decode::read_array_len(&mut encoded).map_err(|e| wrong(call, &e))?;
-        let encoded = Deserializer::new(encoded);
+        let encoded = (left > 0).then(|| Deserializer::new(encoded));
         Ok(Received {
             call,
             encoded,
@@ -89,7 +89,8 @@ impl Arguments {
 #[derive(Debug)]
 pub struct Received {
     call: &'static str,
-    encoded: Deserializer<ReadReader<Cursor<Vec<u8>>>>,
+    /// `None` if there were none from the start: it has a buffer of its own.
+    encoded: Option<Deserializer<ReadReader<Cursor<Vec<u8>>>>>,
     left: u32,
 }
 
@@ -99,9 +100,11 @@ impl Received {
     /// # Errors
     /// It is of another type, or there is none.
     pub fn take<A: ByValue>(&mut self) -> Result<A> {
-        let left = self.left.checked_sub(1);
-        self.left = left.ok_or_else(|| wrong(self.call, &"an argument is missing"))?;
-        A::deserialize(&mut self.encoded).map_err(|e| wrong(self.call, &e))
+        let (Some(left), Some(encoded)) = (self.left.checked_sub(1), &mut self.encoded) else {
+            return Err(wrong(self.call, &"an argument is missing"));
+        };
+        self.left = left;
+        A::deserialize(encoded).map_err(|e| wrong(self.call, &e))
     }
 
     /// That was all.

@@ -130,7 +130,7 @@ impl ObjectStorage {
     /// It is of another type; or the storage fails.
     pub async fn get<V: DeserializeOwned>(&self, key: impl AsRef<[u8]>) -> Result<Option<V>> {
         let key = self.key(key)?;
-        let value = self.read(key.clone()).await?;
+        let value = self.read(&key).await?;
         let decoded = value.map(|value| decode(&value)).transpose();
         decoded.map_err(|error| at_key(&key, &error))
     }
@@ -140,7 +140,7 @@ impl ObjectStorage {
     /// # Errors
     /// The storage fails.
     pub async fn get_bytes(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
-        self.read(self.key(key)?).await
+        self.read(&self.key(key)?).await
     }
 
     /// The values of many keys, in their order, read at once.
@@ -371,11 +371,11 @@ impl ObjectStorage {
         }
     }
 
-    async fn read(&self, key: Key) -> Result<Option<Bytes>> {
-        if let Found::Value(value) = self.core.find(&key) {
+    async fn read(&self, key: &Key) -> Result<Option<Bytes>> {
+        if let Found::Value(value) = self.core.find(key) {
             return Ok(value);
         }
-        let mut values = self.read_many(std::slice::from_ref(&key)).await?;
+        let mut values = self.read_many(std::slice::from_ref(key)).await?;
         Ok(values.pop().flatten())
     }
 

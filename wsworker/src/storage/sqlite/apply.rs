@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
 use crate::storage::{AlarmChange, Batch};
 
@@ -28,22 +28,37 @@ pub(super) const STATEMENTS: &[&str] = &[
 
 /// The numbers that stand for classes' names. They never change.
 #[derive(Default)]
-pub(super) struct Classes(HashMap<Arc<str>, i64>);
+pub(super) struct Classes {
+    numbers: HashMap<Arc<str>, i64>,
+    /// The one that was asked for last: often the next one is the same.
+    last: Option<(Arc<str>, i64)>,
+}
 
 impl Classes {
     /// The class's number, if one of its objects ever stored something.
     pub(super) fn find(&mut self, connection: &Connection, name: &Arc<str>) -> Result<Option<i64>> {
-        if let Some(number) = self.0.get(name) {
-            return Ok(Some(*number));
+        if let Some(number) = self.known(name) {
+            return Ok(Some(number));
         }
         let mut statement = connection.prepare_cached(CLASS)?;
         let found = statement
             .query_row([&**name], |row| row.get(0))
             .optional()?;
         if let Some(number) = found {
-            self.0.insert(Arc::clone(name), number);
+            self.numbers.insert(Arc::clone(name), number);
         }
         Ok(found)
+    }
+
+    fn known(&mut self, name: &Arc<str>) -> Option<i64> {
+        match &self.last {
+            Some((last, number)) if Arc::ptr_eq(last, name) => Some(*number),
+            _ => {
+                let number = *self.numbers.get(name)?;
+                self.last = Some((Arc::clone(name), number));
+                Some(number)
+            }
+        }
     }
 
     /// The class's number, a new one if need be: outside transactions, which could
@@ -54,45 +69,57 @@ impl Classes {
         }
         connection.prepare_cached(ADD_CLASS)?.execute([&**name])?;
         let number = connection.last_insert_rowid();
-        self.0.insert(Arc::clone(name), number);
+        self.numbers.insert(Arc::clone(name), number);
         Ok(number)
     }
 }
 
-/// Does what the batch says.
-pub(super) fn apply(
-    connection: &Connection,
-    class: i64,
-    object: &[u8; 32],
-    batch: &Batch,
-) -> Result<()> {
-    if batch.clear {
-        let mut clear = connection.prepare_cached(CLEAR)?;
-        clear.execute(params![class, object])?;
+/// Does what batches say, one after the other.
+pub(super) struct Apply<'c> {
+    connection: &'c Connection,
+    /// Made ready once for all of them: nearly all batches put.
+    put: Option<CachedStatement<'c>>,
+}
+
+impl<'c> Apply<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        let put = None;
+        Self { connection, put }
     }
-    for (key, value) in &batch.writes {
-        match value {
-            Some(value) => {
-                let mut put = connection.prepare_cached(PUT)?;
-                put.execute(params![class, object, &key[..], &value[..]])?;
+
+    pub(super) fn batch(&mut self, class: i64, object: &[u8; 32], batch: &Batch) -> Result<()> {
+        let connection = self.connection;
+        if batch.clear {
+            let mut clear = connection.prepare_cached(CLEAR)?;
+            clear.execute(params![class, object])?;
+        }
+        for (key, value) in &batch.writes {
+            match value {
+                Some(value) => {
+                    let put = match &mut self.put {
+                        Some(put) => put,
+                        none => none.insert(connection.prepare_cached(PUT)?),
+                    };
+                    put.execute(params![class, object, &key[..], &value[..]])?;
+                }
+                None => {
+                    let mut delete = connection.prepare_cached(DELETE)?;
+                    delete.execute(params![class, object, &key[..]])?;
+                }
             }
-            None => {
-                let mut delete = connection.prepare_cached(DELETE)?;
-                delete.execute(params![class, object, &key[..]])?;
+        }
+        match batch.alarm {
+            Some(AlarmChange::Set(alarm)) => {
+                let mut set = connection.prepare_cached(SET_ALARM)?;
+                let at = alarm.at.cast_signed();
+                set.execute(params![class, object, at, alarm.retries])?;
             }
+            Some(AlarmChange::Delete) => {
+                let mut delete = connection.prepare_cached(DELETE_ALARM)?;
+                delete.execute(params![class, object])?;
+            }
+            None => {}
         }
+        Ok(())
     }
-    match batch.alarm {
-        Some(AlarmChange::Set(alarm)) => {
-            let mut set = connection.prepare_cached(SET_ALARM)?;
-            let at = alarm.at.cast_signed();
-            set.execute(params![class, object, at, alarm.retries])?;
-        }
-        Some(AlarmChange::Delete) => {
-            let mut delete = connection.prepare_cached(DELETE_ALARM)?;
-            delete.execute(params![class, object])?;
-        }
-        None => {}
-    }
-    Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::{self, Path};
 use rusqlite::Connection;
 use tempfile::Builder;
 
-use super::apply::{Classes, apply};
+use super::apply::{Apply, Classes};
 use super::database::{Place, failed as database_failed, sync};
 use super::own::backup::{self as own, Copied};
 use crate::error::{Error, Result};
@@ -59,6 +59,7 @@ fn hint(copy: &Path, objects: &[Copied]) -> rusqlite::Result<()> {
     let mut connection = Connection::open(copy)?;
     let mut classes = Classes::default();
     let transaction = connection.transaction()?;
+    let mut apply = Apply::new(&transaction);
     for Copied { object, alarm } in objects {
         let class = classes.number(&transaction, &object.class)?;
         let hint = |alarm: Alarm| {
@@ -68,8 +69,9 @@ fn hint(copy: &Path, objects: &[Copied]) -> rusqlite::Result<()> {
             })
         };
         let batch = Batch::of_alarm(alarm.map_or(AlarmChange::Delete, hint));
-        apply(&transaction, class, &object.id, &batch)?;
+        apply.batch(class, &object.id, &batch)?;
     }
+    drop(apply);
     transaction.commit()
 }
 

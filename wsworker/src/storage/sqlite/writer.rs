@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::apply::{Classes, apply};
+use super::apply::{Apply, Classes};
 use super::database::{Place, touch};
 use super::log::{Limits, Log};
 use super::threads::{Threads, ended};
@@ -155,8 +155,9 @@ impl Worker {
     fn try_transaction(&self, group: &[Commit], classes: &[i64]) -> Result<(), Failure> {
         let whole = |error| Failure { at: None, error };
         self.execute("BEGIN IMMEDIATE").map_err(whole)?;
+        let mut apply = Apply::new(&self.connection);
         for (at, (commit, class)) in group.iter().zip(classes).enumerate() {
-            let applied = apply(&self.connection, *class, &commit.object.id, &commit.batch);
+            let applied = apply.batch(*class, &commit.object.id, &commit.batch);
             applied.map_err(|error| Failure {
                 at: Some(at),
                 error,
