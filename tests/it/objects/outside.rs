@@ -120,6 +120,50 @@ async fn a_read_beside_the_events_leaves_nothing_old_behind() {
     assert_eq!(found.await.unwrap(), Some(1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_objects_own_stub_leads_back_to_it_from_beside_its_events() {
+    let (_server, env) = serve::<Probe>(MemoryStorage::new()).await;
+    let started = event(&env, "a", |probe| {
+        Box::pin(async {
+            let itself = probe.ctx.stub::<Probe>()?;
+            assert_eq!(itself.id().as_bytes(), probe.ctx.id().as_bytes());
+            probe.ctx.wait_until(async move {
+                let put = itself.call(|probe: &mut Probe| {
+                    Box::pin(async { probe.ctx.storage().put("by", "itself") })
+                });
+                put.await
+            })
+        })
+    });
+    started.await.unwrap();
+    tokio::time::sleep(SHORT).await;
+    let found = event(&env, "a", |probe| {
+        Box::pin(async { probe.ctx.storage().get::<String>("by").await })
+    });
+    assert_eq!(found.await.unwrap().as_deref(), Some("itself"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_objects_own_stub_is_of_its_own_class_and_never_waited_for_by_its_event() {
+    let (_server, env) = serve::<Probe>(MemoryStorage::new()).await;
+    let other = event(&env, "a", |probe| {
+        Box::pin(async { probe.ctx.stub::<Shared>().map(drop) })
+    });
+    let error = other.await.unwrap_err();
+    assert!(error.is_config(), "{error}");
+    let wanted = "this object is of the class 'Probe', and a stub of 'Shared' was wanted";
+    assert!(error.to_string().ends_with(wanted), "{error}");
+    let waiting = event(&env, "a", |probe| {
+        Box::pin(async {
+            let itself = probe.ctx.stub::<Probe>()?;
+            let nothing = itself.call(|_: &mut Probe| Box::pin(async { Ok(()) }));
+            nothing.await
+        })
+    });
+    let error = timeout(SHORT, waiting).await.unwrap().unwrap_err();
+    assert!(error.is_deadlock(), "{error}");
+}
+
 /// Lets its context be used beside its events.
 #[durable_object]
 struct Shared(Arc<ObjectContext>);

@@ -37,26 +37,14 @@ impl ObjectContext {
         }
     }
 
-    /// The object's id. It does not know its class; a stub of the object itself is made of
-    /// its digits:
-    ///
-    /// ```no_run
-    /// # use wsworker::prelude::*;
-    /// # #[durable_object]
-    /// # struct Room { ctx: ObjectContext, env: Env }
-    /// # impl DurableObject for Room {
-    /// #     async fn new(ctx: ObjectContext, env: Env) -> Result<Self> { Ok(Self { ctx, env }) }
-    /// # }
-    /// # impl Room {
-    /// #     fn itself(&self) -> Result<RoomStub> {
-    /// let rooms = self.env.durable_object::<Room>();
-    /// let id = rooms.id_from_string(&self.ctx.id().to_string())?;
-    /// Ok(rooms.get(id))
-    /// #     }
-    /// # }
-    /// ```
+    /// The object's id. It does not know its class: [`stub`](Self::stub) gives the way to the
+    /// object itself.
     pub fn id(&self) -> ObjectId {
         ObjectId::from_bytes(self.core.key.id)
+    }
+
+    pub(super) fn core(&self) -> &Core {
+        &self.core
     }
 
     /// The time by which its alarms come: the system's, and in a test with paused time

@@ -10,6 +10,7 @@ use tokio::runtime;
 
 use super::cell::Cell;
 use super::class::{Class, ClassOf, DurableObject};
+use super::context::ObjectContext;
 use super::event::Event;
 use super::id::ObjectId;
 use super::jobs::{Call, Called, Fetch, Held, Job};
@@ -33,6 +34,58 @@ impl Env {
     /// That the class is registered shows with the first call of an object.
     pub fn durable_object<T: DurableObject>(&self) -> Namespace<T> {
         Namespace(Objects::of(self).and_then(Objects::class))
+    }
+}
+
+impl ObjectContext {
+    /// A stub of the object itself, for what runs beside its events or in another object: there
+    /// it is the way back. `T` is the object's own type.
+    ///
+    /// ```
+    /// # use wsworker::prelude::*;
+    /// # #[durable_object]
+    /// # struct Room { ctx: ObjectContext }
+    /// # impl DurableObject for Room {
+    /// #     async fn new(ctx: ObjectContext, _env: Env) -> Result<Self> { Ok(Self { ctx }) }
+    /// # }
+    /// #[durable_object]
+    /// impl Room {
+    ///     #[call]
+    ///     async fn measure(&mut self) -> Result<()> {
+    ///         let room = self.ctx.stub::<Self>()?;
+    ///         // Beside the events: what it has found comes back as an event of its own.
+    ///         self.ctx.wait_until(async move { room.measured(42).await })
+    ///     }
+    ///
+    ///     #[call]
+    ///     async fn measured(&mut self, value: u32) -> Result<()> {
+    ///         self.ctx.storage().put("value", &value)
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// An event that waits for a call of its own object would wait for itself: that fails at once
+    /// ([`is_deadlock`](Error::is_deadlock)).
+    ///
+    /// # Errors
+    /// [`is_config`](Error::is_config): `T` is of another class than the object.
+    /// [`is_undone`](Error::is_undone): the server has ended.
+    pub fn stub<T: DurableObject>(&self) -> Result<T::Stub> {
+        let core = self.core();
+        let env = core.shared.env.upgrade();
+        let env = env.ok_or_else(|| Error::undone("the server has ended"))?;
+        let class = Objects::of(&env).and_then(Objects::class::<T>);
+        match class {
+            Some(class) if class.name == core.key.class => {
+                let (class, id) = (Some(class), ObjectId::from_bytes(core.key.id));
+                Ok(Stub { class, id }.into())
+            }
+            _ => Err(Error::config(format!(
+                "this object is of the class '{}', and a stub of '{}' was wanted",
+                core.key.class,
+                T::NAME
+            ))),
+        }
     }
 }
 
