@@ -1,8 +1,8 @@
 //! Durable Objects: one live instance for each name, an event at a time, each event a
 //! transaction.
 //!
-//! `class` is what users implement and `context`, `state`, `sql` (its rows: `cursor`) and
-//! `sockets` what they get;
+//! `class` is what users implement and `context`, `state` (its keys in order: `list`), `sql` (its
+//! rows: `cursor`) and `sockets` what they get;
 //! `stub` is the way in for calls (`remote` carries them by value), `consumer` for a
 //! socket's events, `alarm` for time. All of them become events, which `cell` runs in
 //! the object's turn: `event` is what one has done so far, `effects` what nobody may
@@ -24,6 +24,7 @@ mod fanout;
 mod gate;
 mod id;
 mod jobs;
+mod list;
 mod member;
 mod objects;
 mod outgoing;
@@ -43,8 +44,9 @@ pub use self::cursor::Cursor;
 pub(crate) use self::event::settle_running;
 pub use self::id::ObjectId;
 pub use self::jobs::Called;
+pub use self::list::ListOptions;
 pub(crate) use self::objects::Objects;
 pub use self::sockets::Sockets;
 pub use self::sql::{Sql, SqlParams};
-pub use self::state::{ListOptions, ObjectStorage};
+pub use self::state::ObjectStorage;
 pub use self::stub::{Namespace, Stub};
