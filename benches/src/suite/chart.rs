@@ -14,6 +14,9 @@ pub struct Chart {
     pub note: String,
     /// In reading order.
     pub panels: Vec<Panel>,
+    /// May bars that are far longer than most be cut, which shows, so that the others can be told
+    /// apart? Where less is better.
+    pub cuts: bool,
 }
 
 /// Bars that are compared with each other.
@@ -45,10 +48,10 @@ text { font: 11px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1f232
 .head { font-size: 16px; font-weight: 600 } .title { font-size: 10.5px; font-weight: 600 }
 .note { fill: #59636e } .end { text-anchor: end }
 .card { fill: #ffffff; stroke: #d1d9e0 }
-.bar { fill: #818b98 } .ours { fill: #0969da; font-weight: 600 } .further { opacity: .35 }
+.cut { fill: #ffffff } .bar { fill: #818b98 } .ours { fill: #0969da; font-weight: 600 } .further { opacity: .35 }
 @media (prefers-color-scheme: dark) {
 text { fill: #f0f6fc } .note { fill: #9198a1 }
-.card { fill: #0d1117; stroke: #3d444d }
+.card { fill: #0d1117; stroke: #3d444d } .cut { fill: #0d1117 }
 .bar { fill: #7d8590 } .ours { fill: #4493f8 }
 }
 ";
@@ -64,6 +67,10 @@ const COLUMNS: usize = 3;
 const PANEL: usize = 330;
 const PITCH: usize = 17;
 const BAR: usize = 11;
+/// A cut bar's gap, and what follows it.
+const CUT: usize = 4;
+/// So many times the middle one a bar may be long.
+const LONGEST: f64 = 3.0;
 /// A character's width, about: there is no font to ask.
 const CHARACTER: usize = 6;
 
@@ -71,34 +78,49 @@ impl Chart {
     /// The picture.
     pub fn svg(&self) -> String {
         let columns = self.panels.len().clamp(1, COLUMNS);
-        let text = self.note.chars().count().max(self.title.chars().count());
+        let note = self.whole_note();
+        let text = note.chars().count().max(self.title.chars().count());
         let panels = columns * PANEL + (columns - 1) * GAP;
         let width = panels.max(text * CHARACTER) + 2 * MARGIN;
         let heights: usize = self.panels.chunks(columns).map(height).sum();
         let height_of_all = HEAD + heights + MARGIN - GAP;
-        let mut out = card(&self.title, &self.note, "", (width, height_of_all));
+        let mut out = card(&self.title, &note, "", (width, height_of_all));
         let mut y = HEAD;
         for panels in self.panels.chunks(columns) {
             for (nth, panel) in panels.iter().enumerate() {
-                panel.draw(&mut out, MARGIN + nth * (PANEL + GAP), y);
+                let at = (MARGIN + nth * (PANEL + GAP), y);
+                panel.draw(&mut out, at, self.cuts);
             }
             y += height(panels);
         }
         format!("{out}\n")
     }
+
+    fn whole_note(&self) -> String {
+        let is_cut = |panel: &Panel| {
+            let most = panel.most(self.cuts);
+            panel.bars.iter().any(|bar| bar.whole() > most)
+        };
+        match self.panels.iter().any(is_cut) {
+            true => format!("{} A bar with a gap is cut: its figure counts.", self.note),
+            false => self.note.clone(),
+        }
+    }
 }
 
 impl Panel {
-    fn draw(&self, out: &mut Document, x: usize, y: usize) {
+    fn draw(&self, out: &mut Document, (x, y): (usize, usize), cuts: bool) {
         let widest = |text: fn(&Bar) -> &str| {
             let characters = self.bars.iter().map(|bar| text(bar).chars().count());
             (characters.max().unwrap_or(0) + 3) * CHARACTER
         };
         let (labels, figures) = (widest(|bar| &bar.label), widest(|bar| &bar.text));
         let longest = PANEL.saturating_sub(labels + figures);
-        let values = self.bars.iter().map(|bar| bar.further.unwrap_or(bar.value));
-        let most = values.fold(f64::MIN_POSITIVE, f64::max);
-        let length = |value: f64| ((value / most * longest as f64).round() as usize).max(1);
+        let most = self.most(cuts);
+        let length = |value: f64| {
+            let part = (value / most).min(1.0);
+            ((part * longest as f64).round() as usize).max(1)
+        };
 
         text_at(out, "title", (x, y + 14), &self.title);
         for (nth, bar) in self.bars.iter().enumerate() {
@@ -118,8 +140,33 @@ impl Panel {
                 );
             }
             rectangle(out, &class("bar"), (from, y), (length(bar.value), BAR));
+            if bar.whole() > most {
+                let gap = (from + longest).saturating_sub(3 * CUT);
+                rectangle(out, "cut", (gap, y), (CUT, BAR));
+            }
             text_at(out, &class("end"), (x + PANEL, bottom), &bar.text);
         }
+    }
+}
+
+impl Panel {
+    /// What the longest bar stands for.
+    fn most(&self, cuts: bool) -> f64 {
+        let mut values: Vec<_> = self.bars.iter().map(Bar::whole).collect();
+        values.sort_by(f64::total_cmp);
+        let middle = values.get(values.len() / 2).copied().unwrap_or(0.0);
+        let most = values.last().copied().unwrap_or(0.0);
+        let most = match cuts {
+            true => most.min(LONGEST * middle),
+            false => most,
+        };
+        most.max(f64::MIN_POSITIVE)
+    }
+}
+
+impl Bar {
+    fn whole(&self) -> f64 {
+        self.further.unwrap_or(self.value)
     }
 }
 
@@ -186,6 +233,7 @@ mod tests {
                 title: "a row".to_owned(),
                 bars: vec![bar("ours", 2.0), bar("theirs", 4.0)],
             }],
+            cuts: true,
         };
         let svg = chart.svg();
         for text in [
@@ -206,5 +254,23 @@ mod tests {
         };
         let (ours, theirs) = (width("\"bar ours\""), width("\"bar\""));
         assert_eq!(ours, theirs.div_ceil(2));
+    }
+
+    #[test]
+    fn a_bar_far_longer_than_most_is_cut_where_that_is_allowed() {
+        let values = [1.0, 2.0, 100.0];
+        let bars = values.map(|value| bar("theirs", value)).into();
+        let title = "a row".to_owned();
+        let mut chart = Chart {
+            title: "CPU".to_owned(),
+            note: "less is better".to_owned(),
+            panels: vec![Panel { title, bars }],
+            cuts: false,
+        };
+        let gaps = |chart: &Chart| chart.svg().matches("class=\"cut\"").count();
+        assert_eq!((chart.panels[0].most(false), gaps(&chart)), (100.0, 0));
+        chart.cuts = true;
+        assert_eq!((chart.panels[0].most(true), gaps(&chart)), (6.0, 1));
+        assert!(chart.svg().contains("100 µs"), "its figure is whole");
     }
 }

@@ -37,6 +37,7 @@ fn cpu(results: &Results, kind: Kind) -> Chart {
         panels: panels(results, &[kind], |cell| {
             Some(bar(cell, cell.cpu_us.median, figure(cell.cpu_us.median)))
         }),
+        cuts: true,
     }
 }
 
@@ -52,6 +53,7 @@ fn throughput(results: &Results) -> Chart {
                More is better."
             .to_owned(),
         panels,
+        cuts: false,
     }
 }
 
@@ -69,6 +71,7 @@ fn latency(results: &Results) -> Chart {
                 ..bar(cell, latency.p50_us, format!("{p50} / {p99} / {p999}"))
             })
         }),
+        cuts: true,
     }
 }
 
@@ -87,6 +90,7 @@ fn memory(results: &Results) -> Chart {
         title: "Memory of an idle connection, bytes".to_owned(),
         note: "Anonymous, resident, in user space. Less is better.".to_owned(),
         panels: panel(title, bars.collect()).into_iter().collect(),
+        cuts: true,
     }
 }
 
@@ -115,6 +119,7 @@ fn durable(results: &Results) -> Chart {
         title: "Durable increments a second, beside a bare loop of SQLite commits".to_owned(),
         note: "Each answer leaves after its commit is on the disk. More is better.".to_owned(),
         panels: panels.collect(),
+        cuts: false,
     }
 }
 
