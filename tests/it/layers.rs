@@ -85,6 +85,22 @@ fn other_crates_are_used_where_they_belong() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Where nobody collects logs, standard error has them: only what these two write.
+#[test]
+fn warnings_and_errors_go_through_what_writes_them_without_a_collector_too() {
+    let wrong: Vec<_> = sources()
+        .into_iter()
+        .filter(|source| !["log", "guard"].contains(&source.module.as_str()))
+        .filter(|source| {
+            ["warn!", "error!"]
+                .iter()
+                .any(|name| source.code.contains(&format!("tracing::{name}")))
+        })
+        .map(|source| source.name)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn the_reader_of_paths_sees_them() {
     let source = Source {

@@ -331,8 +331,9 @@ impl Error {
     }
 
     #[cfg(feature = "objects")]
-    pub(crate) fn overloaded(object: impl fmt::Display, limit: usize) -> Self {
-        let message = format!("{limit} calls wait for object {object} already");
+    pub(crate) fn overloaded(limit: usize) -> Self {
+        // A client may get to see it: no id, which may be a secret.
+        let message = format!("{limit} calls wait already, the limit");
         Self::with(Kind::Overloaded, message, None)
     }
 

@@ -31,7 +31,6 @@ impl Lasting {
 }
 
 /// Something that must be put right.
-#[cfg(feature = "tls")]
 pub(crate) fn error(what: &str) {
     if tracing::dispatcher::has_been_set() {
         tracing::error!("{what}");

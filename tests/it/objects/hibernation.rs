@@ -3,8 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use wsworker::storage::MemoryStorage;
+
+use super::probe::serve;
 use super::storage::Scripted;
 use super::*;
+use crate::log::Logged;
 use crate::raw::{Frame, RawClient};
 use crate::server::{Served, within};
 
@@ -189,4 +193,39 @@ fn a_close_of_a_sleeping_objects_socket_is_answered_and_heard_of_once() {
         stays.send(Frame::text("and no more")).await;
         stays.expect_text("and no more").await;
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_cannot_be_built_again_says_so_in_the_log() {
+    let logged = Logged::start();
+    let (server, _env) = serve::<Torn>(MemoryStorage::new()).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.send("tear").unwrap();
+    assert_eq!(ws.text().await.unwrap(), "torn");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    ws.send("hello").unwrap();
+    assert_eq!(ws.closed().await.unwrap().code, 1011);
+    // What the message met, and then what its `on_error` and `on_close` met.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(logged.take("a callback of Torn:").len(), 1);
+    for method in ["on_error", "on_close"] {
+        let lines = logged.take(&format!("ended: Torn.{method}: Torn.new: key 'count': "));
+        assert_eq!(lines.len(), 1, "{method}");
+    }
+}
+
+/// Reads a number when it is built, and writes a text there.
+#[durable_object]
+struct Torn(ObjectContext);
+
+impl DurableObject for Torn {
+    async fn new(ctx: ObjectContext, _: Env) -> Result<Self> {
+        ctx.storage().get::<u64>("count").await?;
+        Ok(Self(ctx))
+    }
+
+    async fn on_message(&mut self, ws: &WebSocket, _: Message) -> Result<()> {
+        self.0.storage().put("count", "a text")?;
+        ws.send("torn")
+    }
 }

@@ -1,10 +1,17 @@
 //! Closes of an object's sockets while commits are on their way: by the object, and by a
 //! server that goes away.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+use wsworker::storage::MemoryStorage;
+
+use super::probe::{Probe, event, serve};
 use super::storage::Scripted;
 use super::*;
+use crate::log::Logged;
 use crate::raw::{Frame, RawClient};
 use crate::server::{Served, eventually, within};
 
@@ -109,4 +116,52 @@ async fn what_came_behind_a_close_that_is_undone_is_heard() {
     }
     assert!(heard.contains(&"nothing".to_owned()), "{heard:?}");
     assert!(heard.contains(&"left 1011 1".to_owned()), "{heard:?}");
+}
+
+/// Has an object start work of this length twice. Gives how much of it has ended.
+async fn with_work(env: &Env, length: Duration) -> Arc<AtomicUsize> {
+    let ended = Arc::<AtomicUsize>::default();
+    let counted = ended.clone();
+    let work = move || {
+        let ended = counted.clone();
+        async move {
+            sleep(length).await;
+            ended.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    };
+    let started = event(env, "a", move |probe| {
+        Box::pin(async move {
+            probe.ctx.wait_until(work())?;
+            probe.ctx.after_commit(work())
+        })
+    });
+    started.await.unwrap();
+    ended
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orderly_end_waits_for_the_work_that_events_have_started() {
+    let (server, env) = serve::<Probe>(MemoryStorage::new()).await;
+    let ended = with_work(&env, Duration::from_secs(8)).await;
+    let _open = server.connect("/a").await.unwrap();
+    drop(env);
+    server.shutdown().await.unwrap();
+    assert_eq!(ended.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orderly_end_has_no_more_time_for_work_than_a_drain() {
+    let logged = Logged::start();
+    let (server, env) = serve::<Probe>(MemoryStorage::new()).await;
+    let ended = with_work(&env, Duration::from_secs(60)).await;
+    drop(env);
+    let began = Instant::now();
+    server.shutdown().await.unwrap();
+    let took = began.elapsed();
+    // The default of `drain_timeout`.
+    let drain = Duration::from_secs(10)..Duration::from_secs(11);
+    assert!(drain.contains(&took), "{took:?}");
+    assert_eq!(ended.load(Ordering::SeqCst), 0);
+    assert_eq!(logged.take("dropping 2 commits and works").len(), 1);
 }

@@ -8,6 +8,7 @@ mod calls;
 mod events;
 mod fanout;
 mod hibernation;
+mod inner;
 mod kept;
 mod leaving;
 mod limits;

@@ -118,6 +118,8 @@ pub(super) fn method(call: &Call, class: &Path, krate: &TokenStream) -> TokenStr
     quote! {
         #(#attrs)*
         #doc
+        // Where the method is, its own call of it is no mistake.
+        #[allow(deprecated)]
         #vis async fn #name(&self, #(#names: #types),*) -> #krate::Result<#value> {
             let #sent = #remote::Arguments::new(#text, #count) #(.with::<#types>(#names)?)*;
             let #sent = #asked;

@@ -80,6 +80,7 @@ impl RequestBuilder {
             remote_addr: None,
             secure: false,
             protocols: Arc::default(),
+            made_here: true,
         };
         let builder = Self {
             head,

@@ -21,6 +21,8 @@ impl<B: Into<Body>> From<http::Request<B>> for Request {
             remote_addr: None,
             secure: false,
             protocols: Arc::default(),
+            // It may have come from a client.
+            made_here: false,
         };
         Request::of(Arc::new(head), body.into())
     }

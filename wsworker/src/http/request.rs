@@ -41,6 +41,9 @@ pub(crate) struct Head {
     pub(crate) secure: bool,
     /// The server's subprotocols in its order of preference.
     pub(crate) protocols: Arc<[Box<str>]>,
+    /// By code of this process: no client has sent it.
+    #[cfg_attr(not(all(feature = "client", feature = "objects")), allow(dead_code))]
+    pub(crate) made_here: bool,
 }
 
 impl Head {
@@ -68,6 +71,7 @@ impl Head {
             remote_addr: None,
             secure: false,
             protocols: Arc::new([]),
+            made_here: false,
         }
     }
 }
@@ -161,6 +165,23 @@ impl Request {
             Some(fault) => Err(fault),
             None => Ok(self.into()),
         }
+    }
+
+    /// As it goes to an object. One for a WebSocket that was made here gets the rest of a
+    /// handshake's headers, as a client would send them.
+    ///
+    /// # Errors
+    /// What was wrong when it was made.
+    #[cfg(feature = "objects")]
+    pub(crate) fn into_called(mut self) -> Result<Self> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
+        #[cfg(feature = "client")]
+        if self.head.made_here && self.is_upgrade() && !handshake::is_sent_on(self.headers()) {
+            handshake::Asked::with_headers(&mut Arc::make_mut(&mut self.head).headers)?;
+        }
+        Ok(self)
     }
 
     pub(crate) fn shared_head(&self) -> &Arc<Head> {

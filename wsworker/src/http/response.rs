@@ -21,6 +21,7 @@ use super::request::Head;
 use super::upgrade::{Accepted, Upgrade};
 use super::url;
 use crate::error::{Error, Result};
+use crate::log::warn;
 use crate::socket::{WebSocketEnd, WebSocketPair};
 
 /// An HTTP response: what [`Worker::fetch`](crate::Worker::fetch) gives, and what
@@ -161,7 +162,7 @@ impl Response {
                 self.headers_mut().remove(CONTENT_LENGTH);
                 *self.response.body_mut() = body.into();
             }
-            Some(_) => tracing::warn!("a 101 has no body; what the worker set is left out"),
+            Some(_) => warn("a 101 has no body; what the worker set is left out"),
         }
         self
     }
@@ -191,7 +192,9 @@ impl Response {
     pub fn try_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Result<Self> {
         let (name, value) = header(name.as_ref(), value.as_ref())?;
         if self.is_reserved(&name) {
-            tracing::warn!(%name, "this header is the server's; what the worker set is left out");
+            warn(&format!(
+                "the header '{name}' is the server's; what the worker set is left out"
+            ));
         } else if name == CONTENT_LENGTH && number(&value).is_none() {
             return Err(Error::invalid("the value of 'content-length' is no number"));
         } else {
@@ -200,11 +203,12 @@ impl Response {
         Ok(self)
     }
 
-    /// The WebSocket that the server opened with this response: only a fetched 101
-    /// has one, after its handshake was checked (RFC 6455 §4.1).
+    /// The WebSocket that whoever was asked opened with this response: a server, whose handshake
+    /// was checked (RFC 6455 §4.1), or an object.
     #[cfg(feature = "client")]
     pub fn websocket(&self) -> Option<&WebSocketEnd> {
-        self.websocket.as_ref()
+        let given = self.accepted.as_ref().and_then(|a| a.end.as_ref());
+        self.websocket.as_ref().or(given)
     }
 
     /// Takes the WebSocket out, to be accepted.
@@ -224,12 +228,17 @@ impl Response {
     ///
     /// # Errors
     /// [`is_handshake`](crate::Error::is_handshake): the server didn't accept the
-    /// WebSocket. The error says what it answered: the status and, of a body of plain
+    /// WebSocket, or this 101 is the worker's own answer to its client. The error says what it answered: the status and, of a body of plain
     /// text or JSON that has come by now, the first line, up to 200 characters.
     #[cfg(feature = "client")]
     pub fn into_websocket(mut self) -> Result<WebSocketEnd> {
-        if let Some(websocket) = self.websocket.take() {
+        let given = self.accepted.as_mut().and_then(|a| a.end.take());
+        if let Some(websocket) = self.websocket.take().or(given) {
             return Ok(websocket);
+        }
+        if self.accepted.is_some() {
+            let own = "this 101 is an answer of the worker's own: return it to the client";
+            return Err(Error::handshake(own));
         }
         let status = self.status();
         let mut message = format!("server didn't accept WebSocket, it answered {status}");
@@ -279,13 +288,16 @@ impl Response {
     }
 
     /// The response as the answer to this request: if another server opened a
-    /// WebSocket with it, a 101 of our own that joins the two.
+    /// WebSocket with it, or an object for a request of the worker's own, a 101 of our own
+    /// that joins the two.
     ///
     /// # Errors
     /// The request asks for no WebSocket, or for a bad one; or the other server
     /// chose a subprotocol that this client did not offer.
     pub(crate) fn answering(mut self, request: &Arc<Head>) -> Result<Self> {
-        let Some(websocket) = self.websocket.take() else {
+        let other = self.accepted.as_mut().filter(|a| a.is_of_another(request));
+        let given = other.and_then(|a| a.end.take());
+        let Some(websocket) = self.websocket.take().or(given) else {
             return Ok(self);
         };
         let upgrade = Upgrade::new(request)?;

@@ -4,7 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+};
 use http::{HeaderValue, StatusCode};
 
 use super::body::Body;
@@ -29,6 +31,14 @@ pub(crate) struct Accepted {
     pub(crate) protocol: Option<Box<str>>,
     /// The end whose other side the client becomes; if none, the worker gets the events.
     pub(crate) end: Option<WebSocketEnd>,
+}
+
+impl Accepted {
+    /// Would the 101 be a wrong answer to this request?
+    pub(super) fn is_of_another(&self, request: &Head) -> bool {
+        let key = |head: &Head| head.headers.get(SEC_WEBSOCKET_KEY).cloned();
+        key(&self.request) != key(request)
+    }
 }
 
 impl Upgrade {

@@ -23,7 +23,7 @@ use super::jobs::{Job, OnAlarm, OnError};
 use super::member::Member;
 use crate::connection::Limits;
 use crate::error::{Error, Result};
-use crate::guard::{Kept, guarded, guarded_drop};
+use crate::guard::{Kept, guarded, guarded_drop, log};
 use crate::protocol::close::{CloseCode, ClosePayload};
 use crate::socket::WebSocketEnd;
 use crate::storage::{Alarm, AlarmChange, Batch};
@@ -228,8 +228,9 @@ impl<T: DurableObject> Cell<T> {
             return;
         }
         let told = self.event_in(value, None, false, OnError(&ws, &error));
-        if let Err(error) = told.await {
-            tracing::error!(object = %self.core.key, %error, "on_error failed");
+        if let Err(failed) = told.await {
+            Member::log_error(&ws, &error);
+            log(&format!("on_error of {} failed", self.core.key), &failed);
         }
         if !self.class.options.keeps_failed {
             member.close_now(&ClosePayload::cut(CloseCode::INTERNAL_ERROR, ""));

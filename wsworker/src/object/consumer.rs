@@ -75,7 +75,12 @@ impl<T: DurableObject> ObjectSocket<T> {
             }
             Event::Error(error) => {
                 let job = OnError(&ws, &error);
-                self.cell.event(None, false, job).await.map(drop)
+                let told = self.cell.event(None, false, job).await;
+                if told.is_err() {
+                    // The object never heard of it, or did not get through with it.
+                    Member::log_error(&ws, &error);
+                }
+                told.map(drop)
             }
             Event::Close(close) => {
                 member.set_gone();

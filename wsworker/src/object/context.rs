@@ -191,6 +191,11 @@ impl ObjectContext {
     /// until it ends; dropped if the event is undone. It has no storage, and changes
     /// the object only through its stub. An error or a panic of it is logged.
     ///
+    /// A server that shuts down waits for it, up to what is left of
+    /// [`drain_timeout`](crate::Server::drain_timeout), and says how much it dropped then. A
+    /// crash loses it: what must happen although the process dies sets an
+    /// [alarm](super::ObjectStorage::set_alarm).
+    ///
     /// # Errors
     /// It is called outside any event.
     pub fn wait_until(
@@ -201,7 +206,8 @@ impl ObjectContext {
     }
 
     /// As [`wait_until`](Self::wait_until), and the object may hibernate meanwhile:
-    /// for what must not outlive an undo, such as a request to another service.
+    /// for what must not outlive an undo, such as a request to another service. Once it is
+    /// durable that it starts, only the end of the process keeps it from its own end.
     ///
     /// # Errors
     /// It is called outside any event.

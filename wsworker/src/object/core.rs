@@ -142,7 +142,10 @@ impl Core {
         let limit = self.options.max_calls;
         match before < limit {
             true => Ok(place),
-            false => Err(Error::overloaded(&self.key, limit)),
+            false => {
+                tracing::debug!(object = %self.key, limit, "a call found no place");
+                Err(Error::overloaded(limit))
+            }
         }
     }
 
@@ -197,7 +200,8 @@ impl Core {
             .ok_or_else(|| Error::undone("the object has ended"))?;
         let members = self.members().len();
         if members >= self.options.max_sockets {
-            let message = format!("object {} has {members} sockets, the limit", self.key);
+            tracing::debug!(object = %self.key, members, "a socket found no place");
+            let message = format!("{members} sockets are open here, the limit");
             return Err(Error::rejected(StatusCode::SERVICE_UNAVAILABLE, message));
         }
         let member = Member::new(self, tags);
@@ -287,6 +291,7 @@ impl Core {
         if after.counts {
             core.background.fetch_add(1, Ordering::AcqRel);
         }
+        let busy = core.shared.busy();
         tokio::spawn(async move {
             let ended = guarded(|| after.work).await.flatten();
             if after.counts {
@@ -295,6 +300,7 @@ impl Core {
             if let Err(error) = ended {
                 log(&format!("background work of {} failed", core.key), &error);
             }
+            drop(busy);
         });
     }
 

@@ -61,7 +61,7 @@ impl<T> FromStr for ObjectId<T> {
             Err(Error::unreadable(format!("{wanted}, got {seen}")))
         };
         if let Some(bad) = digits.chars().find(|c| !c.is_ascii_hexdigit()) {
-            return wrong(format!("'{}'", bad.escape_default()));
+            return wrong(format!("the character '{}'", bad.escape_default()));
         }
         if digits.len() != 64 {
             return wrong(format!("{} characters", digits.len()));
@@ -150,7 +150,7 @@ mod tests {
         let mut odd = "0".repeat(62);
         odd.push('é');
         assert!(
-            refused(&odd).ends_with("got '\\u{e9}'"),
+            refused(&odd).ends_with("got the character '\\u{e9}'"),
             "{}",
             refused(&odd)
         );

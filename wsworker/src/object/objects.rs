@@ -127,11 +127,16 @@ impl Objects {
         tasks.spawn(async move { idle.hibernate().await });
     }
 
-    /// Waits until nothing is being committed.
+    /// How much is being committed, and how much work of events goes on.
+    pub(crate) fn busy(&self) -> usize {
+        self.shared.busy.load(Ordering::Acquire)
+    }
+
+    /// Waits until nothing is being committed, and no work goes on that an event started.
     pub(crate) async fn settle(&self) {
         loop {
             let calm = self.shared.calm.notified();
-            if self.shared.busy.load(Ordering::Acquire) == 0 {
+            if self.busy() == 0 {
                 return;
             }
             calm.await;
@@ -158,6 +163,32 @@ impl Objects {
     /// How many objects are in memory, awake or hibernating.
     pub(crate) fn len(&self) -> usize {
         self.by_name.values().map(|class| class.len()).sum()
+    }
+}
+
+impl Env {
+    /// Copies the state of all Durable Objects at one moment into a new file, while the
+    /// server goes on: as [`ServerHandle::backup`](crate::ServerHandle::backup), for a worker
+    /// under [`run`](crate::run). It is for whoever may: ask for a secret before.
+    ///
+    /// ```
+    /// # use wsworker::prelude::*;
+    /// # fn may(req: &Request, env: &Env) -> bool { true }
+    /// # async fn fetch(req: Request, env: &Env) -> Result<Response> {
+    /// if req.path() == "/backup" && may(&req, env) {
+    ///     env.backup("backups/monday.db").await?;
+    ///     return Ok(Response::text("done"));
+    /// }
+    /// # Ok(Response::text("")) }
+    /// ```
+    ///
+    /// # Errors
+    /// As of `ServerHandle::backup`.
+    pub async fn backup(&self, path: impl AsRef<Path>) -> Result<()> {
+        match Objects::of(self) {
+            Some(objects) => objects.backup(path.as_ref()).await,
+            None => Err(Error::config("there is no class of objects to back up")),
+        }
     }
 }
 

@@ -152,15 +152,17 @@ impl<T: DurableObject> Stub<T> {
     }
 
     /// Has the object answer a request. A WebSocket that it accepts is the object's:
-    /// return the response to the client.
+    /// return the response to the client. Of a request that was made here,
+    /// `Request::get("/").header("upgrade", "websocket")`, take it with
+    /// `into_websocket` (feature `client`).
     ///
     /// # Errors
-    /// The object's own; [`is_overloaded`](Error::is_overloaded) when
+    /// What was wrong when the request was made; the object's own; [`is_overloaded`](Error::is_overloaded) when
     /// `max_calls` (1,024) wait; [`is_deadlock`](Error::is_deadlock) when it would wait for itself;
     /// [`is_timeout`](Error::is_timeout) after the event's deadline;
     /// [`is_undone`](Error::is_undone) when its commit failed.
     pub async fn fetch(&self, req: impl Into<Request>) -> Result<Response> {
-        self.ask(Fetch(req.into())).await
+        self.ask(Fetch(req.into().into_called()?)).await
     }
 
     /// What the methods of a typed stub call.

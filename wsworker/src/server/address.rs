@@ -253,8 +253,9 @@ fn explain(address: &Address, error: io::Error) -> Error {
             Error::io(format!("address {address} is already in use"), error)
         }
         (io::ErrorKind::AddrInUse, _) => {
-            let hint = "another process listens there; stop it, or choose another address \
-                        with WSWORKER_ADDR or Server::bind";
+            let hint = "another process listens there, or has it as its own end of a \
+                        connection; stop it, or choose another address with WSWORKER_ADDR or \
+                        Server::bind";
             Error::io(
                 format!("address {address} is already in use ({hint})"),
                 error,

@@ -50,6 +50,7 @@ pub(super) async fn answer(
         extensions: Extensions::new(),
         remote_addr,
         protocols: site.protocols.clone(),
+        made_here: false,
     });
     let answer = site.entry.fetch(Request::of(head, body), &site.env).await;
     if let Some(start) = answer.start {

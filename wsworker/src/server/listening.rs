@@ -15,6 +15,8 @@ use hyper::server::conn::http1;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+#[cfg(feature = "objects")]
+use tokio::time::Instant;
 use tokio::time::{sleep, timeout};
 
 use super::accept::Acceptor;
@@ -30,6 +32,7 @@ use super::tls::Shared;
 use crate::connection::{Hub, Limits};
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::log::warn;
 #[cfg(feature = "objects")]
 use crate::object::Objects;
 use crate::worker::Entry;
@@ -334,21 +337,23 @@ impl Ending {
         let open = counts.open();
         self.span.in_scope(|| tracing::info!(open, "draining"));
         self.threads.iter().for_each(|thread| thread.drain());
+        #[cfg(feature = "objects")]
+        let deadline = Instant::now() + self.drain_timeout;
         let in_time = timeout(self.drain_timeout, counts.empty()).await.is_ok();
         let dropped = if in_time { 0 } else { counts.open() };
         if in_time {
             self.span.in_scope(|| tracing::info!("drained"));
         } else {
-            let open = dropped;
-            self.span
-                .in_scope(|| tracing::warn!(open, "not drained in time: dropping what is left"));
+            let what = format!("not drained in time: dropping {dropped} connections");
+            self.span.in_scope(|| warn(&what));
             self.threads.iter().for_each(|thread| thread.stop());
             // Theirs is to notice; not to take the time that is over.
             let _ = timeout(NOTICING, counts.empty()).await;
         }
         #[cfg(feature = "objects")]
         if let Some(objects) = &mut self.objects {
-            objects.end(self.drain_timeout.max(NOTICING)).await;
+            let left = deadline.saturating_duration_since(Instant::now());
+            objects.end(left.max(NOTICING)).await;
         }
         self.drained = true;
         // What a handler that never returns keeps open still needs its deadlines.

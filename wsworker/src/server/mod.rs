@@ -151,7 +151,8 @@ impl Server {
         self
     }
 
-    /// How long [`ServerHandle::shutdown`] waits for connections to end. 0
+    /// How long [`ServerHandle::shutdown`] waits for connections to end, and for the work that
+    /// events of objects have started ([`wait_until`](crate::ObjectContext::wait_until)). 0
     /// waits for none. Default: 10 seconds.
     pub fn drain_timeout(mut self, time: Duration) -> Self {
         self.settings.drain_timeout = time;

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::Server;
 use crate::env::Env;
 use crate::error::Result;
+use crate::log::warn;
 use crate::object::{self, DurableObject, Registration};
 use crate::storage::{SqliteStorage, Storage};
 
@@ -85,11 +86,16 @@ impl Living {
         Self { objects, tasks }
     }
 
-    /// Fires nothing more, waits for what is being committed, and lets objects go.
+    /// Fires nothing more, waits for what is being committed and for the work that events
+    /// have started, and lets objects go.
     pub(super) async fn end(&mut self, time: Duration) {
         self.tasks.shutdown().await;
         if timeout(time, self.objects.settle()).await.is_err() {
-            tracing::warn!("commits were not done in time");
+            let left = self.objects.busy();
+            warn(&format!(
+                "dropping {left} commits and works of wait_until and after_commit, which were not \
+                 done in time"
+            ));
         }
         self.objects.close().await;
     }

@@ -11,6 +11,7 @@ use crate::connection::handle::State;
 use crate::connection::life::Phase;
 use crate::connection::turn::{Inbox, Turn};
 use crate::error::Error;
+use crate::log;
 use crate::protocol::message::Message;
 
 impl<C: Consumer> Connection<C> {
@@ -203,7 +204,9 @@ impl<C: Consumer> Connection<C> {
     fn failed(&mut self, error: Error, outcome: Outcome) {
         if !matches!(outcome, Outcome::Counts) {
             let id = self.handle.id();
-            tracing::error!(id, %error, "a callback failed while the connection ended");
+            log::error(&format!(
+                "a callback failed while connection {id} ended: {error}"
+            ));
             return;
         }
         let outlived = match &self.consumer {

@@ -21,6 +21,7 @@ fn upgrade() -> Upgrade {
         remote_addr: None,
         secure: false,
         protocols: Arc::new(["v2".into(), "v1".into()]),
+        made_here: false,
     };
     Request::of(Arc::new(head), Body::empty())
         .upgrade()
