@@ -49,6 +49,13 @@ pub mod rooms {
             Ok(())
         }
 
+        /// Nobody is to call it any more.
+        #[call]
+        #[deprecated(note = "use count")]
+        pub async fn old(&mut self) -> Result<()> {
+            Ok(())
+        }
+
         #[call]
         #[allow(missing_docs)]
         pub async fn undocumented(&mut self) -> Result<()> {
