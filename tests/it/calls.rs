@@ -181,7 +181,7 @@ fn an_error_names_every_object_that_it_came_through() {
         assert_eq!(refused.status(), 400);
         assert_eq!(
             refused.text().await.unwrap(),
-            "an object's id is 64 hexadecimal digits, got 'x'"
+            "an object's id is 64 hexadecimal digits, got the character 'x'"
         );
         let id = "0f".repeat(32);
         let mut found = server.fetch(&*format!("/?id={id}")).await.unwrap();

@@ -311,7 +311,7 @@ impl Handle {
         self.wake_waiting();
     }
 
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let waker = self.queue().waker.clone();
         if let Some(waker) = waker {
             waker.wake();

@@ -337,6 +337,14 @@ impl Response {
         Ok(self)
     }
 
+    /// Its client has gone: a WebSocket that it opens is lost on its way.
+    #[cfg_attr(not(feature = "objects"), allow(dead_code))]
+    pub(crate) fn unsent(mut self) {
+        if let Some(end) = self.accepted.as_mut().and_then(|a| a.end.as_mut()) {
+            end.leave();
+        }
+    }
+
     pub(super) fn accepted(response: http::Response<Body>, accepted: Accepted) -> Self {
         Self {
             response,

@@ -129,14 +129,15 @@ pub(super) async fn run(objects: &Arc<Objects>) {
             let place = places.clone().acquire_owned().await;
             let (class, firing) = (class.clone(), firing.clone());
             let objects = Arc::downgrade(objects);
+            let firing = Firing { all: firing, key };
             tokio::spawn(async move {
-                let stored = class.fire(key.id, alarm).await;
+                let stored = class.fire(firing.key.id, alarm).await;
                 drop(place);
                 if !stored {
                     // It is due as it was: a storage that fails is not asked at once again.
                     sleep(Duration::from_millis(FIRST_DELAY)).await;
                 }
-                lock(&firing).remove(&key);
+                drop(firing);
                 if let Some(objects) = objects.upgrade() {
                     objects.shared.alarms.notify_one();
                 }
@@ -150,6 +151,18 @@ pub(super) async fn run(objects: &Arc<Objects>) {
         }
         // Either is a reason to look again.
         let _ = timeout(next, changed).await;
+    }
+}
+
+/// An object whose alarm runs; others of it wait.
+struct Firing {
+    all: Arc<Mutex<HashSet<ObjectKey>>>,
+    key: ObjectKey,
+}
+
+impl Drop for Firing {
+    fn drop(&mut self) {
+        lock(&self.all).remove(&self.key);
     }
 }
 

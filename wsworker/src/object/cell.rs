@@ -37,7 +37,10 @@ pub(super) struct Cell<T> {
 }
 
 /// The object's value, while it is awake.
-struct Value<T>(Option<Kept<T>>);
+pub(super) struct Value<T>(Option<Kept<T>>);
+
+/// The object's turn: who has it runs the next event.
+pub(super) type Turn<'a, T> = MutexGuard<'a, Value<T>>;
 
 /// What an event gave, and when it is durable.
 pub(super) type Ended<R> = (R, Settled);
@@ -66,25 +69,42 @@ impl<T: DurableObject> Cell<T> {
         asked: bool,
         job: J,
     ) -> Result<Ended<J::Output>> {
-        let value = self.turn().await;
+        self.event_of(&mut None, source, asked, job).await
+    }
+
+    /// As `event`, with the turn that the one before it has left, and left for the next.
+    pub(super) async fn event_of<'a, J: Job<T>>(
+        &'a self,
+        turn: &mut Option<Turn<'a, T>>,
+        source: Option<&Arc<Member>>,
+        asked: bool,
+        job: J,
+    ) -> Result<Ended<J::Output>> {
+        let value = match turn {
+            Some(value) => {
+                self.make_ready(value).await;
+                value
+            }
+            none => none.insert(self.turn().await),
+        };
         self.event_in(value, source, asked, job).await
     }
 
     /// Runs the event of an alarm, if it still is the object's.
     pub(super) async fn alarm(&self, alarm: Alarm) -> Result<Option<Settled>> {
-        let value = self.turn().await;
+        let mut value = self.turn().await;
         if alarm::of(&self.core).await? != Some(alarm) {
             return Ok(None);
         }
         let retries = alarm.retries;
         let job = OnAlarm(AlarmInfo { retries });
-        let ((), settled) = self.event_in(value, None, true, job).await?;
+        let ((), settled) = self.event_in(&mut value, None, true, job).await?;
         Ok(Some(settled))
     }
 
     async fn event_in<J: Job<T>>(
         &self,
-        mut value: MutexGuard<'_, Value<T>>,
+        value: &mut Value<T>,
         source: Option<&Arc<Member>>,
         asked: bool,
         job: J,
@@ -94,7 +114,7 @@ impl<T: DurableObject> Cell<T> {
         let room = source.map_or(Limits::default().max_buffered, |m| m.max_buffered()) / 2;
         if self.core.gate.is_crowded(room) {
             self.core.gate.settle().await;
-            self.undo_failed(&mut value, None);
+            self.undo_failed(value, None);
         }
         if source.is_some_and(|member| member.has_failed()) {
             // What it builds on never happened, as its sender sees it.
@@ -103,7 +123,7 @@ impl<T: DurableObject> Cell<T> {
         if J::NEEDS_OPEN && source.is_some_and(|member| member.is_closing()) {
             // Unless that comes to nothing, it is not heard any more.
             self.core.gate.settle().await;
-            self.undo_failed(&mut value, None);
+            self.undo_failed(value, None);
             if source.is_some_and(|member| member.is_closing()) {
                 return Err(Error::closed());
             }
@@ -114,7 +134,7 @@ impl<T: DurableObject> Cell<T> {
         }
         let mut event = Event::of(&self.core);
         job.prepare(&mut event.done.batch);
-        let code = guarded(|| self.run(&mut value, job));
+        let code = guarded(|| self.run(value, job));
         let running = Running::new(event, Timed::new(code, time));
         let (ran, mut event) = running.await;
         let done = &mut *event.done;
@@ -144,7 +164,7 @@ impl<T: DurableObject> Cell<T> {
         self.touch();
         // What came before is settled first, so that the next value sees it.
         self.core.gate.settle().await;
-        self.undo_failed(&mut value, source);
+        self.undo_failed(value, source);
         value.0 = None;
         self.core.store.rollback().await;
         Err(failure)
@@ -163,20 +183,25 @@ impl<T: DurableObject> Cell<T> {
         job.run(object).await
     }
 
-    /// The turn, with a value that has seen nothing that was undone.
-    async fn turn(&self) -> MutexGuard<'_, Value<T>> {
+    /// The turn, with a value that is ready for an event.
+    pub(super) async fn turn(&self) -> Turn<'_, T> {
         let mut value = match self.turn.try_lock() {
             Ok(value) => value,
             Err(_) => self.turn.lock().await,
         };
+        self.make_ready(&mut value).await;
+        value
+    }
+
+    /// Leaves only a value that has seen nothing that was undone.
+    async fn make_ready(&self, value: &mut Value<T>) {
         if self.core.store.has_sql() {
             self.core.gate.settle().await;
         }
-        self.undo_failed(&mut value, None);
+        self.undo_failed(value, None);
         if self.core.take_spoiled() {
             value.0 = None;
         }
-        value
     }
 
     /// Changes the alarm, if it still is what it was, without the object's code.
@@ -222,13 +247,15 @@ impl<T: DurableObject> Cell<T> {
     /// A socket whose event was undone after it had ended well.
     async fn fail(&self, member: &Arc<Member>, error: Error) {
         let ws = member.websocket();
-        let value = self.turn().await;
+        let mut value = self.turn().await;
         if member.is_gone() {
             // Nothing comes after its `on_close`.
             return;
         }
-        let told = self.event_in(value, None, false, OnError(&ws, &error));
-        if let Err(failed) = told.await {
+        let told = self.event_in(&mut value, None, false, OnError(&ws, &error));
+        let told = told.await;
+        drop(value);
+        if let Err(failed) = told {
             Member::log_error(&ws, &error);
             log(&format!("on_error of {} failed", self.core.key), &failed);
         }
@@ -277,11 +304,12 @@ impl<T: DurableObject> Owner for Cell<T> {
         value.0 = None;
         self.core.cache().forget();
         self.core.store.close();
-        drop(value);
         if !self.core.has_members() {
-            let class = self.class.clone();
-            class.forget(self);
+            // Still in the turn: an event that waits for it has this cell and keeps it, and one
+            // that ran in between could have a commit on its way that the next cell does not see.
+            self.class.forget(&self);
         }
+        drop(value);
         false
     }
 }

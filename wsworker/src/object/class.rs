@@ -258,10 +258,10 @@ impl<T: DurableObject> ClassOf<T> {
     }
 
     /// Lets go of an object that has nothing left, unless somebody has just got it.
-    pub(super) fn forget(&self, cell: Arc<Cell<T>>) {
+    pub(super) fn forget(&self, cell: &Arc<Cell<T>>) {
         let mut cells = self.cells();
-        // One here and one in the map, and only the map hands out more.
-        if Arc::strong_count(&cell) == 2 {
+        // The caller's and one in the map, and only the map hands out more.
+        if Arc::strong_count(cell) == 2 {
             cells.remove(&cell.core.key.id);
         }
     }

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use super::DurableObject;
-use super::cell::Cell;
+use super::cell::{Cell, Turn};
 use super::jobs::{Incoming, Job, OnClose, OnError, OnMessage, OnOpen};
 use super::member::Member;
 use crate::connection::{Consumer, Event, Handle, Inbox, Opener, Turned};
@@ -50,8 +50,13 @@ impl<T: DurableObject> ObjectSocket<T> {
     }
 
     /// One that nobody wants to hear of any more is no failure of its own.
-    async fn own<J: Job<T, Output = ()>>(&self, job: J) -> Result<()> {
-        match self.cell.event(Some(&self.member), false, job).await {
+    async fn own<'a, J: Job<T, Output = ()>>(
+        &'a self,
+        turn: &mut Option<Turn<'a, T>>,
+        job: J,
+    ) -> Result<()> {
+        let member = Some(&self.member);
+        match self.cell.event_of(turn, member, false, job).await {
             Err(_) if self.member.has_failed() => Ok(()),
             Err(error) if error.is_closed() && self.member.is_closing() => Ok(()),
             ran => ran.map(drop),
@@ -71,7 +76,7 @@ impl<T: DurableObject> ObjectSocket<T> {
             Event::Open => {
                 let opener = self.opener.take().map(|opener| *opener);
                 let request = Request::of(head(opener), Body::empty());
-                self.own(OnOpen(&ws, &request)).await
+                self.own(&mut None, OnOpen(&ws, &request)).await
             }
             Event::Error(error) => {
                 let job = OnError(&ws, &error);
@@ -113,9 +118,8 @@ impl<T: DurableObject> Consumer for ObjectSocket<T> {
                     Some(message) if self.auto_responds(message) => continue,
                     Some(_) => {}
                 }
-                let gathering = gathering.get_or_insert_with(|| Gathering(&self.cell));
-                let event = self.own(OnMessage(&mut incoming));
-                if let Err(error) = gathering.run(event).await {
+                let gathering = gathering.get_or_insert_with(|| Gathering::of(&self.cell));
+                if let Err(error) = gathering.run(&self, &mut incoming).await {
                     break Err(error);
                 }
             }
@@ -138,30 +142,58 @@ impl<T: DurableObject> Consumer for ObjectSocket<T> {
     }
 }
 
-/// While it lives, events of this object that follow each other send together.
-struct Gathering<'a, T: DurableObject>(&'a Cell<T>);
+/// While it lives, events of this object that follow each other send together, and some
+/// have its turn one after the other.
+struct Gathering<'a, T: DurableObject> {
+    cell: &'a Cell<T>,
+    turn: Option<Turn<'a, T>>,
+    /// How many events have had this turn.
+    events: usize,
+}
 
-impl<T: DurableObject> Gathering<'_, T> {
-    /// Runs one of them. What was sent before does not wait for one that waits.
-    async fn run<R>(&self, event: impl Future<Output = R>) -> R {
-        let mut event = pin!(event);
-        let polled = poll_fn(|cx| {
-            let polled = event.as_mut().poll(cx);
-            if polled.is_pending() {
-                self.0.core.outgoing.send();
-            }
-            polled
-        });
-        polled.await
+impl<'a, T: DurableObject> Gathering<'a, T> {
+    fn of(cell: &'a Cell<T>) -> Self {
+        Self {
+            cell,
+            turn: None,
+            events: 0,
+        }
+    }
+
+    /// Hears one message. What was sent before does not wait for an event that waits, and
+    /// other sockets not for more events than one.
+    async fn run(&mut self, socket: &'a ObjectSocket<T>, message: &mut Incoming) -> Result<()> {
+        let mut waited = false;
+        let result = {
+            let mut event = pin!(socket.own(&mut self.turn, OnMessage(message)));
+            let polled = poll_fn(|cx| {
+                let polled = event.as_mut().poll(cx);
+                if polled.is_pending() {
+                    waited = true;
+                    self.cell.core.outgoing.send();
+                }
+                polled
+            });
+            polled.await
+        };
+        self.events += 1;
+        if waited || self.events >= MOST {
+            (self.turn, self.events) = (None, 0);
+        }
+        result
     }
 }
 
 impl<T: DurableObject> Drop for Gathering<'_, T> {
     fn drop(&mut self) {
-        self.0.core.outgoing.send();
-        self.0.touch();
+        self.turn = None;
+        self.cell.core.outgoing.send();
+        self.cell.touch();
     }
 }
+
+/// Events that have one turn.
+const MOST: usize = 16;
 
 /// The connection is gone, perhaps without a word.
 impl<T: DurableObject> Drop for ObjectSocket<T> {

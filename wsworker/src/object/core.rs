@@ -21,7 +21,7 @@ use super::objects::Shared;
 use super::outgoing::Outgoing;
 use super::store::Store;
 use crate::error::{Error, Result};
-use crate::guard::{guarded, log};
+use crate::guard::{guarded, guarded_drop, log};
 use crate::protocol::close::{CloseCode, ClosePayload};
 use crate::protocol::message::Message;
 use crate::socket::WebSocketEnd;
@@ -79,6 +79,9 @@ pub(super) struct Cache {
 
 /// A call's place in the mailbox.
 pub(super) struct Place(Arc<Core>);
+
+/// Work of `wait_until`, while it goes on.
+struct Background(Arc<Core>);
 
 impl Core {
     pub(super) fn new(
@@ -287,16 +290,13 @@ impl Core {
     }
 
     pub(super) fn start(self: &Arc<Self>, after: After) {
-        let core = self.clone();
-        if after.counts {
-            core.background.fetch_add(1, Ordering::AcqRel);
-        }
-        let busy = core.shared.busy();
+        let (core, busy) = (self.clone(), self.shared.busy());
+        let background = after.counts.then(|| Background::of(self));
         tokio::spawn(async move {
-            let ended = guarded(|| after.work).await.flatten();
-            if after.counts {
-                core.background.fetch_sub(1, Ordering::AcqRel);
-            }
+            let mut work = after.work;
+            let ended = guarded(|| &mut work).await.flatten();
+            guarded_drop(|| drop(work));
+            drop(background);
             if let Err(error) = ended {
                 log(&format!("background work of {} failed", core.key), &error);
             }
@@ -361,6 +361,19 @@ impl Cache {
     pub(super) fn forget(&mut self) {
         self.values = HashMap::new();
         self.bytes = 0;
+    }
+}
+
+impl Background {
+    fn of(core: &Arc<Core>) -> Self {
+        core.background.fetch_add(1, Ordering::AcqRel);
+        Self(core.clone())
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.background.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

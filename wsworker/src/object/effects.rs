@@ -11,6 +11,7 @@ use super::core::Core;
 use super::member::{Change, Member, Selection};
 use super::outgoing::Sent;
 use crate::error::{Error, Result};
+use crate::guard::guarded_drop;
 use crate::protocol::close::ClosePayload;
 use crate::protocol::message::Message;
 
@@ -127,6 +128,10 @@ impl Effects {
         }
         for (member, change) in undone.changes.into_iter().rev() {
             core.take_back(&member, change);
+        }
+        for after in undone.after {
+            // A panic of that must not keep anybody from hearing of the undo.
+            guarded_drop(|| drop(after));
         }
         if let Some(done) = undone.done {
             let _ = done.send(Err(why()));

@@ -92,11 +92,16 @@ impl Gate {
         asked: bool,
     ) -> Result<Settled> {
         let gate = &core.gate;
+        let writes = done.sql || !done.batch.is_empty();
+        // Then all that came before has left.
+        if !writes && gate.is_settled() {
+            done.effects.release(core);
+            return Ok(Settled::Now);
+        }
         let mut state = gate.state();
         if gate.has_failed() {
             return Err(Error::undone("a commit that it builds on failed"));
         }
-        let writes = done.sql || !done.batch.is_empty();
         if !writes && state.in_flight.is_none() {
             drop(state);
             done.effects.release(core);

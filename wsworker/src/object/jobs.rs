@@ -33,6 +33,11 @@ pub(super) trait Job<T>: Send {
     }
 
     fn run(self, object: &mut T) -> impl Future<Output = Result<Self::Output>> + Send;
+
+    /// Whoever asked for it has gone.
+    fn undelivered(output: Self::Output) {
+        drop(output);
+    }
 }
 
 pub(super) struct Fetch(pub(super) Request);
@@ -80,6 +85,10 @@ impl<T: DurableObject> Job<T> for Fetch {
     type Output = Response;
 
     const METHOD: Option<&'static str> = Some("fetch");
+
+    fn undelivered(response: Response) {
+        response.unsent();
+    }
 
     async fn run(self, object: &mut T) -> Result<Response> {
         let head = self.0.shared_head().clone();

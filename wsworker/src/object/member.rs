@@ -209,9 +209,12 @@ impl Member {
         }
     }
 
-    /// The event that closed it was undone.
+    /// The event that closed it was undone. A server that goes away closes it then.
     pub(super) fn reopen(&self) {
         self.closing.store(false, Ordering::Release);
+        if let Some(handle) = self.handle.get() {
+            handle.wake();
+        }
     }
 
     /// Answers a message that the object need not hear.

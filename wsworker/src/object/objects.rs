@@ -3,7 +3,7 @@
 //! Does not know objects' code.
 
 use std::any::{Any, TypeId};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -38,15 +38,18 @@ pub(super) struct Shared {
     epoch: Instant,
     /// The same moment in milliseconds since the Unix epoch.
     began: u64,
-    /// Commits under way.
+    /// Commits under way, and work that events have started.
     busy: AtomicUsize,
     calm: Notify,
     /// Objects that may be idle, by when they are to be looked at.
-    idle: Mutex<VecDeque<(Instant, Weak<Core>)>>,
+    idle: Mutex<BTreeMap<Due, Weak<Core>>>,
     drowsy: Notify,
 }
 
-/// A commit under way.
+/// When an object is to be looked at, and which: by where it lies.
+type Due = (Instant, usize);
+
+/// A commit under way, or work that an event has started.
 pub(super) struct Busy(Arc<Shared>);
 
 impl Objects {
@@ -211,14 +214,12 @@ impl Shared {
 
     /// The object may be idle after that time.
     pub(super) fn look_later(&self, core: &Arc<Core>, after: Duration) {
-        let due = Instant::now() + after;
+        let due = (Instant::now() + after, Arc::as_ptr(core).addr());
         let first = {
             let mut idle = self.idle();
-            // Nearly in order: classes may have different times.
-            let at = idle.iter().rposition(|(other, _)| *other <= due);
-            let at = at.map_or(0, |at| at + 1);
-            idle.insert(at, (due, Arc::downgrade(core)));
-            at == 0
+            idle.insert(due, Arc::downgrade(core));
+            idle.first_key_value()
+                .is_some_and(|(first, _)| *first == due)
         };
         if first {
             self.drowsy.notify_one();
@@ -227,7 +228,7 @@ impl Shared {
 
     async fn hibernate(&self) {
         loop {
-            let first = self.idle().front().map(|(due, _)| *due);
+            let first = self.idle().first_key_value().map(|((due, _), _)| *due);
             match first {
                 None => self.drowsy.notified().await,
                 Some(due) if due > Instant::now() => {
@@ -239,7 +240,7 @@ impl Shared {
     }
 
     fn look(&self) {
-        let Some((_, core)) = self.idle().pop_front() else {
+        let Some((_, core)) = self.idle().pop_first() else {
             return;
         };
         let Some(core) = core.upgrade() else {
@@ -263,7 +264,7 @@ impl Shared {
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, VecDeque<(Instant, Weak<Core>)>> {
+    fn idle(&self) -> MutexGuard<'_, BTreeMap<Due, Weak<Core>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -42,7 +42,7 @@ pub(in super::super) fn write(place: &Place, directory: &Path) -> Result<Owns> {
             let copy = copies.path().join(class.file_name().unwrap_or_default());
             fs::create_dir_all(&copy).map_err(|error| cannot(&copy, error))?;
             let copy = copy.join(own.file_name().unwrap_or_default());
-            owns.objects.push(copy_one(&own, &copy)?);
+            owns.objects.extend(copy_one(&own, &copy)?);
         }
     }
     Ok(owns)
@@ -87,12 +87,17 @@ fn files(class: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn copy_one(own: &Path, copy: &Path) -> Result<Copied> {
-    let copied = || -> rusqlite::Result<Copied> {
+/// Gives nothing if nothing is stored there: the process was killed while it made the file, or
+/// is just making it.
+fn copy_one(own: &Path, copy: &Path) -> Result<Option<Copied>> {
+    let copied = || -> rusqlite::Result<Option<Copied>> {
         // One that a killed process has left needs its log.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(own, flags)?;
         connection.busy_timeout(PATIENCE)?;
+        if file::is_unmade(&connection)? {
+            return Ok(None);
+        }
         connection.execute("VACUUM INTO ?1", [copy.to_str()])?;
         let connection = Connection::open(copy)?;
         let named = "SELECT class, id FROM _ws_object";
@@ -102,9 +107,12 @@ fn copy_one(own: &Path, copy: &Path) -> Result<Copied> {
             Ok(ObjectKey { class, id })
         })?;
         let alarm = entries::alarm(&connection)?;
-        Ok(Copied { object, alarm })
+        Ok(Some(Copied { object, alarm }))
     };
     let copied = copied().map_err(|error| failed(own, "back up", error))?;
+    if copied.is_none() {
+        return Ok(None);
+    }
     let synced = File::open(copy).and_then(|file| file.sync_all());
     synced.map_err(|error| cannot(copy, error))?;
     Ok(copied)

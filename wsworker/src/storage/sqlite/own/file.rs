@@ -154,6 +154,16 @@ fn set_up(connection: &Connection, object: &ObjectKey, is_new: bool) -> rusqlite
     prepare(connection, entries::STATEMENTS)
 }
 
+/// Was its making interrupted: has it no tables yet, or does it not say whose it is?
+pub(super) fn is_unmade(connection: &Connection) -> rusqlite::Result<bool> {
+    let tables = "SELECT count(*) FROM sqlite_schema";
+    if connection.query_row(tables, [], |row| row.get::<_, i64>(0))? == 0 {
+        return Ok(true);
+    }
+    let named = connection.query_row("SELECT 1 FROM _ws_object", [], |_| Ok(()));
+    Ok(named.optional()?.is_none())
+}
+
 fn belongs(connection: &Connection, object: &ObjectKey) -> rusqlite::Result<bool> {
     let sql = "SELECT class = ?1 AND id = ?2 FROM _ws_object";
     connection.query_row(sql, params![&*object.class, object.id], |row| row.get(0))
