@@ -118,6 +118,65 @@ async fn what_came_behind_a_close_that_is_undone_is_heard() {
     assert!(heard.contains(&"left 1011 1".to_owned()), "{heard:?}");
 }
 
+#[test]
+fn a_socket_whose_close_is_undone_while_the_server_goes_away_is_told_of_that_at_once() {
+    within(async || {
+        let storage = Scripted::held();
+        let (mut served, mut client) = served(&storage).await;
+        let mut idle = RawClient::open_at(served.addr, "/a").await;
+        client
+            .send_all(["put k v", "close-all"].map(Frame::text))
+            .await;
+        client.send(Frame::ping("heard")).await;
+        client.expect_pong(b"heard").await;
+        eventually("the commit begins", || storage.commits() == 1).await;
+        served.handle.shutdown();
+        storage.fail(true);
+        storage.let_go(1);
+        let mut frame = idle.read_frame().await;
+        while frame.opcode == crate::raw::TEXT {
+            // It may hear of the other's end first.
+            frame = idle.read_frame().await;
+        }
+        assert_eq!(frame.close_code(), Some(1001), "{frame:?}");
+        idle.send(Frame::close(1001, "")).await;
+        drop(client);
+        served.returned().await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_while_its_object_answers_is_lost_on_the_way() {
+    let logged = Logged::start();
+    let (server, env) = serve::<Slow>(MemoryStorage::new()).await;
+    let opening = tokio::time::timeout(Duration::from_millis(50), server.connect("/a"));
+    assert!(opening.await.is_err());
+    sleep(Duration::from_secs(1)).await;
+    let slow = env.durable_object::<Slow>().get_by_name("a");
+    let heard = slow.call(|slow: &mut Slow| Box::pin(async { Ok(slow.0.clone()) }));
+    assert_eq!(heard.await.unwrap(), [(1006, false)]);
+    assert!(logged.take("WebSocketPair").is_empty());
+}
+
+/// Takes its time to accept; keeps how its sockets end.
+#[durable_object]
+struct Slow(Vec<(u16, bool)>);
+
+impl DurableObject for Slow {
+    async fn new(_: ObjectContext, _: Env) -> Result<Self> {
+        Ok(Self(Vec::new()))
+    }
+
+    async fn fetch(&mut self, req: Request) -> Result<Response> {
+        sleep(Duration::from_millis(200)).await;
+        Ok(req.upgrade()?.accept())
+    }
+
+    async fn on_close(&mut self, _: &WebSocket, close: wsworker::CloseEvent) {
+        self.0.push((close.code, close.was_clean));
+    }
+}
+
 /// Has an object start work of this length twice. Gives how much of it has ended.
 async fn with_work(env: &Env, length: Duration) -> Arc<AtomicUsize> {
     let ended = Arc::<AtomicUsize>::default();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use wsworker::storage::{FaultyStorage, MemoryStorage};
 
 use super::probe::{Probe, event, serve};
@@ -536,4 +536,131 @@ async fn an_on_open_that_fails_is_undone_and_closes_its_socket() {
     }
     assert_eq!(bad.closed().await.unwrap().code, 1011);
     assert_eq!(ask(&mut good, "last?").await, "/a/good");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_its_caller_does_not_poll_any_more_keeps_nobody_waiting() {
+    let (_server, env) = probe().await;
+    let slow = event(&env, "a", |_| {
+        Box::pin(async {
+            sleep(2 * SHORT).await;
+            Ok("slept")
+        })
+    });
+    tokio::pin!(slow);
+    assert!(timeout(SHORT, &mut slow).await.is_err());
+    // One that waits for its turn is not polled any more either.
+    let queued = incr(&env, "a");
+    tokio::pin!(queued);
+    assert!(timeout(SHORT / 2, &mut queued).await.is_err());
+    let other = timeout(2 * SHORT, incr(&env, "a")).await;
+    assert_eq!(other.expect("it has its turn").unwrap(), 2);
+    assert_eq!(queued.await.unwrap(), 1);
+    assert_eq!(slow.await.unwrap(), "slept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_before_its_turn_never_begins() {
+    let (_server, env) = probe().await;
+    let slow = event(&env, "a", |_| {
+        Box::pin(async {
+            sleep(SHORT).await;
+            Ok(())
+        })
+    });
+    let slow = tokio::spawn(slow);
+    tokio::task::yield_now().await;
+    for _ in 0..10 {
+        assert!(timeout(SHORT / 20, incr(&env, "a")).await.is_err());
+    }
+    slow.await.unwrap().unwrap();
+    assert_eq!(incr(&env, "a").await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_panics_as_it_is_dropped_changes_nothing_of_an_undo() {
+    let storage = Arc::new(FaultyStorage::new(MemoryStorage::new()));
+    let (server, env) = serve::<Careless>(storage.clone()).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    ws.send("fail").unwrap();
+    assert_eq!(ws.closed().await.unwrap().code, 1011);
+    // What built on a commit that fails is undone with it, and everybody is told.
+    let mut ws = server.connect("/a").await.unwrap();
+    let mut other = server.connect("/a").await.unwrap();
+    assert_eq!(ask(&mut ws, "hello").await, "1 failed");
+    storage.fail(1, wsworker::storage::Fault::Before);
+    ws.send("put").unwrap();
+    other.send("hello").unwrap();
+    assert_eq!(ws.closed().await.unwrap().code, 1011);
+    assert_eq!(other.closed().await.unwrap().code, 1011);
+    drop(env);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_panics_as_it_is_dropped_after_its_end_keeps_no_object_awake() {
+    let (server, _env) = serve::<Careless>(MemoryStorage::new()).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    assert_eq!(ask(&mut ws, "work").await, "0 failed");
+    assert_eq!(ask(&mut ws, "events").await, "2");
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(ask(&mut ws, "events").await, "1");
+}
+
+/// Starts work whose drop panics.
+#[durable_object]
+struct Careless {
+    ctx: ObjectContext,
+    events: usize,
+}
+
+static FAILED: AtomicUsize = AtomicUsize::new(0);
+
+impl DurableObject for Careless {
+    async fn new(ctx: ObjectContext, _: Env) -> Result<Self> {
+        Ok(Self { ctx, events: 0 })
+    }
+
+    async fn on_message(&mut self, ws: &WebSocket, message: Message) -> Result<()> {
+        self.events += 1;
+        let command = message.as_text().unwrap();
+        match command {
+            "events" => return ws.send(self.events.to_string()),
+            "hello" => {}
+            _ => self.ctx.wait_until(Sharp)?,
+        }
+        match command {
+            "fail" => return Err(Error::new("as asked")),
+            "put" => self.ctx.storage().put("k", "v")?,
+            _ => {}
+        }
+        // Of this test alone where nothing has failed.
+        let failed = match command {
+            "work" => 0,
+            _ => FAILED.load(Ordering::SeqCst),
+        };
+        ws.send(format!("{failed} failed"))
+    }
+
+    async fn on_error(&mut self, _: &WebSocket, _: &Error) {
+        FAILED.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+struct Sharp;
+
+impl Future for Sharp {
+    type Output = Result<()>;
+
+    fn poll(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Sharp {
+    fn drop(&mut self) {
+        panic!("as the test wants");
+    }
 }

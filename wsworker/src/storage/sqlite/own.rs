@@ -14,6 +14,7 @@ mod split;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -29,7 +30,12 @@ use crate::storage::{Alarm, Batch, Key, ObjectDatabase, ObjectKey, Range, SqlQue
 pub(in crate::storage) use self::session::Session;
 
 type Job = Box<dyn FnOnce() + Send>;
-type Pool = Threads<Job>;
+
+/// Who works on the databases. Its end waits for what they do, and breaks off SQL.
+struct Pool {
+    closing: Arc<AtomicBool>,
+    threads: Threads<Job>,
+}
 
 /// The objects of a storage that have files, and the threads that work on them.
 pub(super) struct Owns {
@@ -72,8 +78,9 @@ impl Owns {
             .classes
             .extend(file.parent().map(PathBuf::from));
         let (object, place) = (object.clone(), Arc::clone(&self.place));
+        let closing = Arc::clone(&pool.closing);
         let open = move || {
-            let session = Session::open(&file, &object)?;
+            let session = Session::open(&file, &object, closing)?;
             Ok(Arc::new(sync::Mutex::new(session)))
         };
         let session = on(&pool, open).await?;
@@ -100,7 +107,10 @@ impl Owns {
         }
         let cores = thread::available_parallelism().map_or(MIN_THREADS, usize::from);
         let threads = cores.clamp(MIN_THREADS, MAX_THREADS);
-        let pool = Threads::shared("sql", vec![|job: Job| job(); threads])?;
+        let pool = Pool {
+            closing: Arc::default(),
+            threads: Threads::shared("sql", vec![|job: Job| job(); threads])?,
+        };
         Ok(Arc::clone(state.pool.insert(Arc::new(pool))))
     }
 
@@ -144,7 +154,7 @@ async fn on<T: Send + 'static>(
             let _ = answer.send(work());
         })
     };
-    pool.ask(job).await?
+    pool.threads.ask(job).await?
 }
 
 #[async_trait]
@@ -191,11 +201,18 @@ impl Drop for Own {
     fn drop(&mut self) {
         if let Some((pool, place)) = self.threads.take() {
             let session = self.session.take();
-            pool.push(Box::new(move || {
+            pool.threads.push(Box::new(move || {
                 drop(session);
                 drop(place);
             }));
         }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // Before the threads are waited for.
+        self.closing.store(true, Ordering::Release);
     }
 }
 

@@ -2,6 +2,7 @@
 //! Does not guard against the program itself, which has the file; it keeps SQL from
 //! breaking what an event promises.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -11,8 +12,12 @@ use rusqlite::{Connection, Result};
 use super::file::OURS;
 
 /// Of one connection. Idle while it runs our own statements.
-#[derive(Clone, Default)]
-pub(super) struct Guard(Arc<Mutex<State>>);
+#[derive(Clone)]
+pub(super) struct Guard {
+    state: Arc<Mutex<State>>,
+    /// Nobody has any of the databases any more.
+    closing: Arc<AtomicBool>,
+}
 
 #[derive(Default)]
 struct State {
@@ -23,8 +28,9 @@ struct State {
 }
 
 impl Guard {
-    pub(super) fn of(connection: &mut Connection) -> Result<Self> {
-        let guard = Self::default();
+    pub(super) fn of(connection: &mut Connection, closing: Arc<AtomicBool>) -> Result<Self> {
+        let state = Arc::default();
+        let guard = Self { state, closing };
         let asked = guard.clone();
         connection.authorizer(Some(move |context: AuthContext<'_>| asked.decide(&context)))?;
         let asked = guard.clone();
@@ -43,9 +49,8 @@ impl Guard {
     }
 
     fn is_late(&self) -> bool {
-        self.state()
-            .deadline
-            .is_some_and(|deadline| Instant::now() >= deadline)
+        let late = |deadline| self.closing.load(Ordering::Acquire) || Instant::now() >= deadline;
+        self.state().deadline.is_some_and(late)
     }
 
     fn decide(&self, context: &AuthContext<'_>) -> Authorization {
@@ -68,7 +73,7 @@ impl Guard {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

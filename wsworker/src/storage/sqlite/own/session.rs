@@ -1,6 +1,8 @@
 //! A database of one object and its transaction, as one thread at a time has it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use rusqlite::Connection;
@@ -22,10 +24,10 @@ pub(in crate::storage) struct Session {
 }
 
 impl Session {
-    /// In a file.
-    pub(super) fn open(file: &Path, object: &ObjectKey) -> Result<Self> {
+    /// In a file. SQL that runs when it is `closing` is broken off.
+    pub(super) fn open(file: &Path, object: &ObjectKey, closing: Arc<AtomicBool>) -> Result<Self> {
         let connection = file::open(file, object)?;
-        Self::with(connection, file.to_owned())
+        Self::with(connection, file.to_owned(), closing)
     }
 
     /// In memory.
@@ -33,11 +35,11 @@ impl Session {
         let file = PathBuf::from(format!("the memory of {object}"));
         let connection = file::open_in_memory(object);
         let connection = connection.map_err(|error| failed(&file, "open", error))?;
-        Self::with(connection, file)
+        Self::with(connection, file, Arc::default())
     }
 
-    fn with(mut connection: Connection, file: PathBuf) -> Result<Self> {
-        let guard = Guard::of(&mut connection);
+    fn with(mut connection: Connection, file: PathBuf, closing: Arc<AtomicBool>) -> Result<Self> {
+        let guard = Guard::of(&mut connection, closing);
         Ok(Self {
             guard: guard.map_err(|error| failed(&file, "open", error))?,
             connection,
