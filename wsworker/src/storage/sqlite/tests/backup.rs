@@ -117,3 +117,38 @@ async fn a_backup_does_not_wait_for_commits() {
     held.commits.release();
     first.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_backup_passes_files_whose_making_was_interrupted() {
+    let directory = tempdir().unwrap();
+    let data = directory.path().join("data");
+    let storage = SqliteStorage::open(&data).unwrap();
+    for number in 0..3_u8 {
+        let own = storage.open_database(&object(number)).await.unwrap();
+        own.commit(put("key", "value")).await.unwrap();
+    }
+    // Dropped, and so closed: what a kill leaves is made of two of them.
+    drop(storage);
+    let file = |number: u8| {
+        let name = format!("{number:02x}").repeat(32) + ".db";
+        data.join("objects").join("room").join(name)
+    };
+    fs::write(file(0), "").unwrap();
+    let unnamed = rusqlite::Connection::open(file(1)).unwrap();
+    unnamed.execute("DELETE FROM _ws_object", []).unwrap();
+    drop(unnamed);
+
+    let storage = SqliteStorage::open(&data).unwrap();
+    let copies = directory.path().join("copies");
+    fs::create_dir(&copies).unwrap();
+    storage.backup(copies.join("objects.db")).await.unwrap();
+    drop(storage);
+    let copied = fs::read_dir(copies.join("objects/room")).unwrap();
+    assert_eq!(copied.count(), 1);
+    let storage = SqliteStorage::open(&copies).unwrap();
+    for (number, kept) in [(0, false), (1, false), (2, true)] {
+        let own = storage.open_database(&object(number)).await.unwrap();
+        let value = own.get(vec!["key".into()]).await.unwrap();
+        assert_eq!(value[0].is_some(), kept, "{number}");
+    }
+}
