@@ -108,6 +108,9 @@ fn panicked(panic: &(dyn Any + Send)) -> Error {
 
 /// A worker's own failures must not vanish because nobody set up a log.
 pub(crate) fn log(what: &str, error: &Error) {
+    // Its text is a user's code too.
+    let error = catch_unwind(AssertUnwindSafe(|| error.to_string()));
+    let error = error.unwrap_or_else(|panic| format!("its text {}", panicked(&*panic)));
     if tracing::dispatcher::has_been_set() {
         tracing::error!(%error, "{what}");
     } else {

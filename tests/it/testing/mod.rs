@@ -1,6 +1,7 @@
 //! Tests of the test kit: the same ones in memory, with paused time, and over TCP.
 
 mod ends;
+mod errors;
 mod readme;
 mod requests;
 mod sockets;
