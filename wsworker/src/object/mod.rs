@@ -2,15 +2,15 @@
 //! transaction.
 //!
 //! `class` is what users implement and `context`, `state` (its keys in order: `list`), `sql` (its
-//! rows: `cursor`) and `sockets` what they get;
-//! `stub` is the way in for calls (`remote` carries them by value), `consumer` for a
-//! socket's events, `alarm` for time. All of them become events, which `cell` runs in
-//! the object's turn: `event` is what one has done so far, `effects` what nobody may
-//! see yet, `commits` makes it durable, and `gate` lets it out then: to `outgoing`, which sends it,
-//! and to many sockets by `fanout`. `core` stays while the value is not there, and
-//! `store` is where its state lies; `objects` is what they share.
+//! rows: `cursor`) and `sockets` what they get; `stub` is the way in for calls (`remote` carries
+//! them by value, `asked` sees to their end), `consumer` for a socket's events, `alarm` for time.
+//! All of them become events, which `cell` runs in the object's turn: `event` is what one has done
+//! so far, `effects` what nobody may see yet, `commits` makes it durable, and `gate` lets it out
+//! then: to `outgoing`, which sends it, and to many sockets by `fanout`. `core` stays while the
+//! value is not there, and `store` is where its state lies; `objects` is what they share.
 
 mod alarm;
+mod asked;
 mod cell;
 mod class;
 mod commits;

@@ -1,22 +1,16 @@
 //! The way to an object from anywhere: by its name or its id, and through a stub.
-//! Does not run the event that a call becomes; `cell` does.
+//! Does not see to it that a call ends; `asked` does.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
 
-use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
-use tracing::{Instrument as _, Span};
-
-use super::cell::{Cell, Ended};
+use super::asked::asked;
+use super::cell::Cell;
 use super::class::{Class, ClassOf, DurableObject};
 use super::context::ObjectContext;
 use super::event::Event;
 use super::id::ObjectId;
-use super::jobs::{self, Call, Fetch, Held, Job};
+use super::jobs::{Call, Called, Fetch, Job};
 use super::objects::Objects;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -174,7 +168,7 @@ impl<T: DurableObject> Stub<T> {
     pub fn call<R, F>(&self, call: F) -> impl Future<Output = Result<R>> + Send
     where
         R: Send + 'static,
-        F: for<'a> FnOnce(&'a mut T) -> jobs::Called<'a, R> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut T) -> Called<'a, R> + Send + 'static,
     {
         self.ask(Call(call))
     }
@@ -191,9 +185,7 @@ impl<T: DurableObject> Stub<T> {
             None => None,
         };
         let place = cell.core.admit()?;
-        let begun = Arc::<Begun>::default();
-        let asked = Asked::new(run(cell, job, begun.clone()), begun);
-        let (output, settled) = asked.await?;
+        let (output, settled) = asked(cell, job).await?;
         settled.wait().await?;
         drop((place, waiting));
         Ok(output.take())
@@ -225,102 +217,5 @@ impl<T> Clone for Stub<T> {
 impl<T: Class> fmt::Debug for Stub<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Stub({}:{})", T::NAME, self.id)
-    }
-}
-
-/// Runs a job as an event, unless whoever asks for it has gone before its turn comes.
-async fn run<T: DurableObject, J: Job<T>>(
-    cell: Arc<Cell<T>>,
-    job: J,
-    begun: Arc<Begun>,
-) -> Result<Ended<Output<T, J>>> {
-    let mut turn = Some(cell.turn().await);
-    if !begun.decide() {
-        return Err(Error::undone("nobody waits for it"));
-    }
-    let mut job = Some(job);
-    let event = cell.event_of(&mut turn, None, true, Held(&mut job));
-    let (output, settled) = event.await?;
-    Ok((Output(Some(output)), settled))
-}
-
-/// Whether an event has begun, or never will: the first who says so decides.
-#[derive(Default)]
-struct Begun(AtomicBool);
-
-impl Begun {
-    fn decide(&self) -> bool {
-        !self.0.swap(true, Ordering::AcqRel)
-    }
-}
-
-/// What an event gave, until it is delivered.
-struct Output<T, J: Job<T>>(Option<J::Output>);
-
-impl<T, J: Job<T>> Output<T, J> {
-    fn take(mut self) -> J::Output {
-        self.0.take().expect("it is taken once")
-    }
-}
-
-impl<T, J: Job<T>> Drop for Output<T, J> {
-    fn drop(&mut self) {
-        if let Some(output) = self.0.take() {
-            J::undelivered(output);
-        }
-    }
-}
-
-/// A call on its way. If it does not end at once it goes on as a task of its own: it has or
-/// gets the object's turn, and others must not wait for whoever asked to poll it. Dropped
-/// before its event has begun, it never begins; dropped later, it ends all the same.
-struct Asked<R> {
-    here: Option<Called<R>>,
-    away: Option<(oneshot::Receiver<Result<R>>, AbortHandle)>,
-    begun: Arc<Begun>,
-}
-
-type Called<R> = Pin<Box<dyn Future<Output = Result<R>> + Send>>;
-
-impl<R: Send + 'static> Asked<R> {
-    fn new(call: impl Future<Output = Result<R>> + Send + 'static, begun: Arc<Begun>) -> Self {
-        Self {
-            here: Some(Box::pin(call)),
-            away: None,
-            begun,
-        }
-    }
-}
-
-impl<R: Send + 'static> Future for Asked<R> {
-    type Output = Result<R>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
-        if let Some(mut call) = self.here.take() {
-            if let Poll::Ready(output) = call.as_mut().poll(cx) {
-                return Poll::Ready(output);
-            }
-            let (answer, answered) = oneshot::channel();
-            let going_on = async move {
-                // Whoever asked may have gone.
-                drop(answer.send(call.await));
-            };
-            let task = tokio::spawn(going_on.instrument(Span::current()));
-            self.away = Some((answered, task.abort_handle()));
-        }
-        let (answered, _) = self.away.as_mut().expect("not polled after its end");
-        let answer = ready!(Pin::new(answered).poll(cx));
-        self.away = None;
-        Poll::Ready(answer.unwrap_or_else(|_| Err(Error::undone("the object has ended"))))
-    }
-}
-
-impl<R> Drop for Asked<R> {
-    fn drop(&mut self) {
-        if let Some((_, task)) = &self.away
-            && self.begun.decide()
-        {
-            task.abort();
-        }
     }
 }

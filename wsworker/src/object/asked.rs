@@ -1,0 +1,122 @@
+//! A call on its way: in its caller's hands, or as a task of its own.
+//! Does not run the event that it becomes; `cell` does.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+use tracing::{Instrument as _, Span};
+
+use super::cell::{Cell, Ended};
+use super::class::DurableObject;
+use super::jobs::{Held, Job};
+use crate::error::{Error, Result};
+
+/// Has the job run as an event.
+pub(super) fn asked<T: DurableObject, J: Job<T> + 'static>(
+    cell: Arc<Cell<T>>,
+    job: J,
+) -> impl Future<Output = Result<Ended<Output<T, J>>>> + Send {
+    let begun = Arc::<Begun>::default();
+    Asked::new(run(cell, job, begun.clone()), begun)
+}
+
+/// Runs a job as an event, unless whoever asks for it has gone before its turn comes.
+async fn run<T: DurableObject, J: Job<T>>(
+    cell: Arc<Cell<T>>,
+    job: J,
+    begun: Arc<Begun>,
+) -> Result<Ended<Output<T, J>>> {
+    let mut turn = Some(cell.turn().await);
+    if !begun.decide() {
+        return Err(Error::undone("nobody waits for it"));
+    }
+    let mut job = Some(job);
+    let event = cell.event_of(&mut turn, None, true, Held(&mut job));
+    let (output, settled) = event.await?;
+    Ok((Output(Some(output)), settled))
+}
+
+/// Whether an event has begun, or never will: the first who says so decides.
+#[derive(Default)]
+struct Begun(AtomicBool);
+
+impl Begun {
+    fn decide(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// What an event gave, until it is delivered.
+pub(super) struct Output<T, J: Job<T>>(Option<J::Output>);
+
+impl<T, J: Job<T>> Output<T, J> {
+    pub(super) fn take(mut self) -> J::Output {
+        self.0.take().expect("it is taken once")
+    }
+}
+
+impl<T, J: Job<T>> Drop for Output<T, J> {
+    fn drop(&mut self) {
+        if let Some(output) = self.0.take() {
+            J::undelivered(output);
+        }
+    }
+}
+
+/// A call on its way. If it does not end at once it goes on as a task of its own: it has or
+/// gets the object's turn, and others must not wait for whoever asked to poll it. Dropped
+/// before its event has begun, it never begins; dropped later, it ends all the same.
+struct Asked<R> {
+    here: Option<Called<R>>,
+    away: Option<(oneshot::Receiver<Result<R>>, AbortHandle)>,
+    begun: Arc<Begun>,
+}
+
+type Called<R> = Pin<Box<dyn Future<Output = Result<R>> + Send>>;
+
+impl<R: Send + 'static> Asked<R> {
+    fn new(call: impl Future<Output = Result<R>> + Send + 'static, begun: Arc<Begun>) -> Self {
+        Self {
+            here: Some(Box::pin(call)),
+            away: None,
+            begun,
+        }
+    }
+}
+
+impl<R: Send + 'static> Future for Asked<R> {
+    type Output = Result<R>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
+        if let Some(mut call) = self.here.take() {
+            if let Poll::Ready(output) = call.as_mut().poll(cx) {
+                return Poll::Ready(output);
+            }
+            let (answer, answered) = oneshot::channel();
+            let going_on = async move {
+                // Whoever asked may have gone.
+                drop(answer.send(call.await));
+            };
+            let task = tokio::spawn(going_on.instrument(Span::current()));
+            self.away = Some((answered, task.abort_handle()));
+        }
+        let (answered, _) = self.away.as_mut().expect("not polled after its end");
+        let answer = ready!(Pin::new(answered).poll(cx));
+        self.away = None;
+        Poll::Ready(answer.unwrap_or_else(|_| Err(Error::undone("the object has ended"))))
+    }
+}
+
+impl<R> Drop for Asked<R> {
+    fn drop(&mut self) {
+        if let Some((_, task)) = &self.away
+            && self.begun.decide()
+        {
+            task.abort();
+        }
+    }
+}
