@@ -176,7 +176,8 @@ impl Error {
         matches!(self.0.kind, Kind::Undone)
     }
 
-    /// Too many calls wait for an object already. Answers 503.
+    /// Too many calls wait for an object already, or too many databases of objects are open.
+    /// Answers 503.
     #[cfg(feature = "objects")]
     pub fn is_overloaded(&self) -> bool {
         matches!(self.0.kind, Kind::Overloaded)
@@ -334,6 +335,13 @@ impl Error {
     pub(crate) fn overloaded(limit: usize) -> Self {
         // A client may get to see it: no id, which may be a secret.
         let message = format!("{limit} calls wait already, the limit");
+        Self::with(Kind::Overloaded, message, None)
+    }
+
+    /// Objects' databases, each of which takes files of the process.
+    #[cfg(feature = "objects")]
+    pub(crate) fn too_many_databases(limit: usize) -> Self {
+        let message = format!("{limit} databases of objects are open, the limit");
         Self::with(Kind::Overloaded, message, None)
     }
 

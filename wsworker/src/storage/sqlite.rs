@@ -61,7 +61,9 @@ use crate::error::Result;
 /// ### Objects with SQL
 /// Their files are opened when they are needed and closed when the object hibernates.
 /// A new one takes some 10 ms and 40 KiB of the disk; an open one three descriptors and
-/// up to 1 MiB of cache. 4 to 16 threads (as many as cores) run their SQL and commit,
+/// up to 1 MiB of cache. So at most a sixth as many are open at once as the process may have
+/// files when the storage is opened; one more is [overloaded](crate::Error::is_overloaded),
+/// until another hibernates. 4 to 16 threads (as many as cores) run their SQL and commit,
 /// each for one object at a time. A file that is damaged, or was written by a newer
 /// version, is an error for its object alone.
 ///

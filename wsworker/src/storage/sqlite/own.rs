@@ -20,11 +20,11 @@ use std::thread;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::{self, OwnedMutexGuard};
+use tokio::sync::{self, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::database::Place;
 use super::threads::Threads;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::storage::{Alarm, Batch, Key, ObjectDatabase, ObjectKey, Range, SqlQuery, SqlRows};
 
 pub(in crate::storage) use self::session::Session;
@@ -41,6 +41,9 @@ struct Pool {
 pub(super) struct Owns {
     place: Arc<Place>,
     state: Mutex<State>,
+    /// For so many more to be open at once.
+    room: Arc<Semaphore>,
+    most: usize,
 }
 
 #[derive(Default)]
@@ -57,12 +60,21 @@ pub(in crate::storage) struct Own {
     session: Option<Arc<sync::Mutex<Session>>>,
     /// `None`: it is in memory, and nothing blocks.
     threads: Option<(Arc<Pool>, Arc<Place>)>,
+    /// Its part of what may be open.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Owns {
     pub(super) fn new(place: &Arc<Place>) -> Result<Self> {
+        Self::with_room(place, most_open())
+    }
+
+    /// With so many open at once, at most.
+    pub(super) fn with_room(place: &Arc<Place>, most: usize) -> Result<Self> {
         let classes = file::classes(place)?;
         Ok(Self {
+            room: Arc::new(Semaphore::new(most)),
+            most,
             place: Arc::clone(place),
             state: Mutex::new(State {
                 pool: None,
@@ -72,6 +84,8 @@ impl Owns {
     }
 
     pub(super) async fn open(&self, object: &ObjectKey) -> Result<Own> {
+        let room = Arc::clone(&self.room).try_acquire_owned();
+        let room = room.map_err(|_| Error::too_many_databases(self.most))?;
         let pool = self.pool()?;
         let file = file::path(&self.place, object);
         self.state()
@@ -87,6 +101,7 @@ impl Owns {
         Ok(Own {
             session: Some(session),
             threads: Some((pool, place)),
+            room: Some(room),
         })
     }
 
@@ -127,6 +142,7 @@ impl Own {
         Ok(Self {
             session: Some(session),
             threads: None,
+            room: None,
         })
     }
 
@@ -200,9 +216,10 @@ impl ObjectDatabase for Own {
 impl Drop for Own {
     fn drop(&mut self) {
         if let Some((pool, place)) = self.threads.take() {
-            let session = self.session.take();
+            let (session, room) = (self.session.take(), self.room.take());
             pool.threads.push(Box::new(move || {
                 drop(session);
+                drop(room);
                 drop(place);
             }));
         }
@@ -214,6 +231,19 @@ impl Drop for Pool {
         // Before the threads are waited for.
         self.closing.store(true, Ordering::Release);
     }
+}
+
+/// Each takes three of the files that the process may open, and half of all are left to
+/// connections.
+fn most_open() -> usize {
+    #[cfg(unix)]
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(unix))]
+    let files = None::<u64>;
+    let most = files.map_or(usize::MAX, |files| {
+        usize::try_from(files / 6).unwrap_or(usize::MAX)
+    });
+    most.clamp(1, Semaphore::MAX_PERMITS)
 }
 
 /// Few objects' statements run at once; each may take as long as an event.

@@ -10,6 +10,7 @@ use tempfile::tempdir;
 
 use super::{SqliteStorage, keys, object, put};
 use crate::storage::Storage;
+use crate::storage::sqlite::own::Owns;
 
 #[track_caller]
 fn refused(directory: &Path) -> String {
@@ -233,4 +234,24 @@ fn a_directory_that_cannot_be_written() {
         error.starts_with("cannot write in the data directory /proc/self: "),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn only_so_many_databases_of_objects_are_open_at_once() {
+    let directory = tempdir().unwrap();
+    let mut storage = SqliteStorage::open(directory.path()).unwrap();
+    storage.owns = Owns::with_room(&storage.place, 2).unwrap();
+    let first = storage.open_database(&object(1)).await.unwrap();
+    let _second = storage.open_database(&object(2)).await.unwrap();
+    let error = storage.open_database(&object(3)).await.err().unwrap();
+    assert!(error.is_overloaded(), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "2 databases of objects are open, the limit"
+    );
+    drop(first);
+    // It is closed on another thread.
+    while storage.open_database(&object(3)).await.is_err() {
+        tokio::task::yield_now().await;
+    }
 }
