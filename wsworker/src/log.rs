@@ -14,6 +14,11 @@ pub(crate) fn warn(what: &str) {
     }
 }
 
+/// As `warn`, of what somebody else says where nobody collects logs.
+pub(crate) fn warn_collected(what: &str) {
+    tracing::warn!("{what}");
+}
+
 /// A trouble that comes again with each connection while it lasts: it is warned of at
 /// most once in ten seconds.
 #[derive(Default)]

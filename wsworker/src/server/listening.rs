@@ -32,7 +32,7 @@ use super::tls::Shared;
 use crate::connection::{Hub, Limits};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::log::warn;
+use crate::log::warn_collected;
 #[cfg(feature = "objects")]
 use crate::object::Objects;
 use crate::worker::Entry;
@@ -345,7 +345,8 @@ impl Ending {
             self.span.in_scope(|| tracing::info!("drained"));
         } else {
             let what = format!("not drained in time: dropping {dropped} connections");
-            self.span.in_scope(|| warn(&what));
+            // `run` says it itself.
+            self.span.in_scope(|| warn_collected(&what));
             self.threads.iter().for_each(|thread| thread.stop());
             // Theirs is to notice; not to take the time that is over.
             let _ = timeout(NOTICING, counts.empty()).await;
