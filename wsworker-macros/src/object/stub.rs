@@ -90,8 +90,10 @@ pub(super) fn method(call: &Call, class: &Path, krate: &TokenStream) -> TokenStr
     let text = name.unraw().to_string();
     let count = Literal::usize_unsuffixed(arguments.len());
     let (names, types): (Vec<_>, Vec<_>) = arguments.iter().cloned().unzip();
-    let documented = attrs.iter().any(|attr| attr.path().is_ident("doc"));
-    let doc = (!documented).then(|| {
+    let has = |name: &str| attrs.iter().any(|attr| attr.path().is_ident(name));
+    // Its own call of the method is no mistake.
+    let allowed = has("deprecated").then(|| quote!(#[allow(deprecated)]));
+    let doc = (!has("doc")).then(|| {
         let doc = format!(" Calls `{text}` of the object.");
         quote!(#[doc = #doc])
     });
@@ -118,8 +120,7 @@ pub(super) fn method(call: &Call, class: &Path, krate: &TokenStream) -> TokenStr
     quote! {
         #(#attrs)*
         #doc
-        // Where the method is, its own call of it is no mistake.
-        #[allow(deprecated)]
+        #allowed
         #vis async fn #name(&self, #(#names: #types),*) -> #krate::Result<#value> {
             let #sent = #remote::Arguments::new(#text, #count) #(.with::<#types>(#names)?)*;
             let #sent = #asked;
