@@ -30,12 +30,12 @@ async fn run<T: DurableObject, J: Job<T>>(
     job: J,
     begun: Arc<Begun>,
 ) -> Result<Ended<Output<T, J>>> {
-    let mut turn = Some(cell.turn().await);
+    let mut value = cell.turn().await;
     if !begun.decide() {
         return Err(Error::undone("nobody waits for it"));
     }
     let mut job = Some(job);
-    let event = cell.event_of(&mut turn, None, true, Held(&mut job));
+    let event = cell.event_in(&mut value, None, true, Held(&mut job));
     let (output, settled) = event.await?;
     Ok((Output(Some(output)), settled))
 }

@@ -102,7 +102,8 @@ impl<T: DurableObject> Cell<T> {
         Ok(Some(settled))
     }
 
-    async fn event_in<J: Job<T>>(
+    /// As `event`, of who has the turn, with a value that is ready.
+    pub(super) async fn event_in<J: Job<T>>(
         &self,
         value: &mut Value<T>,
         source: Option<&Arc<Member>>,

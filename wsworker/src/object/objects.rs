@@ -159,8 +159,14 @@ impl Objects {
     }
 
     /// Copies all that is stored to a new file.
-    pub(crate) async fn backup(&self, path: &Path) -> Result<()> {
-        self.shared.storage.backup_to(path).await
+    ///
+    /// # Errors
+    /// There are no objects; or the storage's.
+    pub(crate) async fn backup(objects: Option<&Self>, path: &Path) -> Result<()> {
+        match objects {
+            Some(objects) => objects.shared.storage.backup_to(path).await,
+            None => Err(Error::config("there is no class of objects to back up")),
+        }
     }
 
     /// How many objects are in memory, awake or hibernating.
@@ -188,10 +194,7 @@ impl Env {
     /// # Errors
     /// As of `ServerHandle::backup`.
     pub async fn backup(&self, path: impl AsRef<Path>) -> Result<()> {
-        match Objects::of(self) {
-            Some(objects) => objects.backup(path.as_ref()).await,
-            None => Err(Error::config("there is no class of objects to back up")),
-        }
+        Objects::backup(Objects::of(self), path.as_ref()).await
     }
 }
 

@@ -241,10 +241,7 @@ impl ServerHandle {
     /// class of objects, or a [`storage`](crate::Server::storage) that cannot be backed up.
     #[cfg(feature = "objects")]
     pub async fn backup(&self, path: impl AsRef<Path>) -> Result<()> {
-        match &self.0.objects {
-            Some(objects) => objects.backup(path.as_ref()).await,
-            None => Err(Error::config("there is no class of objects to back up")),
-        }
+        Objects::backup(self.0.objects.as_deref(), path.as_ref()).await
     }
 
     /// How many Durable Objects are in memory, awake or hibernating.
