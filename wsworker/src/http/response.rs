@@ -228,8 +228,9 @@ impl Response {
     ///
     /// # Errors
     /// [`is_handshake`](crate::Error::is_handshake): the server didn't accept the
-    /// WebSocket, or this 101 is the worker's own answer to its client. The error says what it answered: the status and, of a body of plain
-    /// text or JSON that has come by now, the first line, up to 200 characters.
+    /// WebSocket, or this 101 is the worker's own answer to its client. The error says what it
+    /// answered: the status and, of a body of plain text or JSON that has come by now, the first
+    /// line, up to 200 characters.
     #[cfg(feature = "client")]
     pub fn into_websocket(mut self) -> Result<WebSocketEnd> {
         let given = self.accepted.as_mut().and_then(|a| a.end.take());

@@ -7,7 +7,8 @@ use std::ops::Bound;
 use crate::error::{Error, Result};
 use crate::storage::{Key, Range};
 
-/// Which keys [`ObjectStorage::list`](super::ObjectStorage::list) gives: all, from the first, if nothing is said.
+/// Which keys [`ObjectStorage::list`](super::ObjectStorage::list) gives: all, from the first, if
+/// nothing is said.
 #[derive(Clone, Debug, Default)]
 pub struct ListOptions {
     prefix: Option<Vec<u8>>,
