@@ -1,6 +1,7 @@
 /* What a full disk and a broken one do, to a program that is started with this as its
  * LD_PRELOAD: while the file that DISK_FULL names exists, files take no more bytes, and
- * while that of DISK_BROKEN does, nothing that was written is synced. */
+ * while that of DISK_BROKEN does, nothing that was written is synced. No file becomes longer
+ * than DISK_MOST bytes. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,6 +27,14 @@ static size_t room(int fd, size_t bytes) {
     return bytes < 512 ? 0 : bytes / 2;
 }
 
+/* How much of a write so far into a file is done. */
+static size_t room_at(int fd, size_t bytes, off64_t at) {
+    const char *most = getenv("DISK_MOST");
+    off64_t left = most ? atoll(most) - at : (off64_t)bytes;
+    size_t fit = left < 0 ? 0 : left < (off64_t)bytes ? (size_t)left : bytes;
+    return room(fd, fit);
+}
+
 static int fails(int error) {
     errno = error;
     return -1;
@@ -37,12 +46,12 @@ ssize_t write(int fd, const void *from, size_t bytes) {
 }
 
 ssize_t pwrite(int fd, const void *from, size_t bytes, off_t at) {
-    size_t fit = room(fd, bytes);
+    size_t fit = room_at(fd, bytes, at);
     return fit || !bytes ? REAL(pwrite)(fd, from, fit, at) : fails(ENOSPC);
 }
 
 ssize_t pwrite64(int fd, const void *from, size_t bytes, off64_t at) {
-    size_t fit = room(fd, bytes);
+    size_t fit = room_at(fd, bytes, at);
     return fit || !bytes ? REAL(pwrite64)(fd, from, fit, at) : fails(ENOSPC);
 }
 

@@ -56,6 +56,21 @@ fn a_server_that_starts_on_such_a_disk_says_so_and_ends() {
     }
 }
 
+/// Each increment makes the log of commits longer, until it starts afresh.
+#[test]
+fn a_disk_with_less_room_than_the_log_would_take_is_no_error() {
+    let mut disk = Disk::new();
+    disk.most = Some(256 << 10);
+    let (_counter, addr) = disk.start();
+    Runtime::new().unwrap().block_on(async {
+        let mut client = RawClient::open_at(addr, "/counter/0").await;
+        for count in 1..=200 {
+            client.send(Frame::text("incr")).await;
+            client.expect_text(&count.to_string()).await;
+        }
+    });
+}
+
 /// How the disk fails.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
@@ -130,6 +145,8 @@ struct Disk {
     data: TempDir,
     /// What the program is started with, and the files that it looks for.
     tools: TempDir,
+    /// Bytes that a file may have.
+    most: Option<u64>,
 }
 
 impl Disk {
@@ -137,6 +154,7 @@ impl Disk {
         let disk = Self {
             data: tempfile::tempdir().unwrap(),
             tools: tempfile::tempdir().unwrap(),
+            most: None,
         };
         let source = disk.tool("disk.c");
         fs::write(&source, include_str!("disk.c")).unwrap();
@@ -168,7 +186,9 @@ impl Disk {
         command.arg(example("counter").get_program());
         let tools = ["disk.so", "full", "broken"].map(|name| self.tool(name));
         let [tool, full, broken] = tools.each_ref().map(|path| text(path));
+        let most = self.most.unwrap_or(i64::MAX as u64).to_string();
         let env = [
+            ("DISK_MOST", &*most),
             ("WSWORKER_DATA", text(self.data.path())),
             ("DISK", tool),
             ("DISK_FULL", full),

@@ -99,7 +99,7 @@ impl Log {
         let is_long = pages >= restart.max(self.grow) && self.brief.load(Ordering::Relaxed);
         let due = if is_long { little } else { copy };
         if is_full || is_long && left <= little {
-            let restarted = start_afresh(connection).is_ok();
+            let restarted = start_afresh(connection, CheckpointMode::RESTART).is_ok();
             self.grow = if restarted { 0 } else { pages + copy };
         } else if left >= due && pages >= self.copy_at {
             self.copy_at = pages + little;
@@ -108,6 +108,14 @@ impl Log {
                 let _ = wake.try_send(());
             }
         }
+    }
+
+    /// Gives back to a full disk what the log has of it; as [`committed`](Self::committed), when
+    /// a transaction has found no room. Gives whether there is more now.
+    pub(super) fn empty(connection: &Connection) -> bool {
+        let pages = checkpoint(connection, CheckpointMode::NOOP);
+        pages.is_ok_and(|(pages, _)| pages > 0)
+            && start_afresh(connection, CheckpointMode::TRUNCATE).is_ok()
     }
 }
 
@@ -157,9 +165,9 @@ impl Copier {
 }
 
 /// Copies the rest, so that the next commit starts the log afresh.
-fn start_afresh(connection: &Connection) -> rusqlite::Result<()> {
+fn start_afresh(connection: &Connection, mode: CheckpointMode) -> rusqlite::Result<()> {
     connection.busy_timeout(PAUSE)?;
-    let restarted = checkpoint(connection, CheckpointMode::RESTART);
+    let restarted = checkpoint(connection, mode);
     connection.busy_timeout(PATIENCE)?;
     restarted.map(drop)
 }

@@ -3,7 +3,7 @@
 use std::iter::repeat_with;
 use std::sync::Arc;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
@@ -34,6 +34,12 @@ struct Failure {
     /// Whose statements failed; `None` if it was the transaction's own.
     at: Option<usize>,
     error: rusqlite::Error,
+}
+
+impl Failure {
+    fn is_full(&self) -> bool {
+        self.error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+    }
 }
 
 impl Writer {
@@ -129,6 +135,16 @@ impl Worker {
 
     /// Stores all of the group, or nothing.
     fn transaction(&mut self, group: &[Commit]) -> Result<(), Failure> {
+        match self.attempt(group) {
+            // On a small disk the log itself may be what fills it.
+            Err(failure) if failure.is_full() && Log::empty(&self.connection) => {
+                self.attempt(group)
+            }
+            result => result,
+        }
+    }
+
+    fn attempt(&mut self, group: &[Commit]) -> Result<(), Failure> {
         if group.is_empty() {
             return Ok(());
         }
