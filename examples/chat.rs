@@ -7,7 +7,6 @@ use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use wsworker::ListOptions;
 use wsworker::prelude::*;
 
 enum Route {

@@ -4,8 +4,8 @@
 pub use crate::Client;
 #[cfg(feature = "objects")]
 #[cfg_attr(docsrs, doc(cfg(feature = "objects")))]
-pub use crate::{AlarmInfo, DurableObject, ObjectContext, call};
+pub use crate::{AlarmInfo, DurableObject, ListOptions, ObjectContext, call};
 pub use crate::{
     Body, CloseCode, CloseEvent, Env, Error, Event, Message, ReadBody, Request, Response, Result,
-    Router, Server, WebSocket, WebSocketPair, Worker, durable_object, worker,
+    Router, Server, WebSocket, WebSocketEnd, WebSocketPair, Worker, durable_object, worker,
 };

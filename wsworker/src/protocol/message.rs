@@ -123,6 +123,12 @@ impl From<&str> for Message {
     }
 }
 
+impl From<&String> for Message {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
 impl From<String> for Message {
     fn from(text: String) -> Self {
         Self::text(text)
@@ -206,7 +212,7 @@ mod tests {
             let message = Message::text(text.clone());
             assert_eq!(message.as_text(), Some(&*text));
             assert_eq!(message.len(), len);
-            assert_eq!(message, Message::from(&*text));
+            assert_eq!(message, Message::from(&text));
             assert_ne!(message, Message::from(text.as_bytes()));
             assert_eq!(message.clone().into_bytes(), text.as_bytes());
         }
