@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wsworker::__private::Called;
 use wsworker::ObjectId;
-use wsworker::storage::MemoryStorage;
+use wsworker::storage::{Alarm, AlarmChange, Batch, MemoryStorage, ObjectKey, Storage as _};
 
 use super::probe::serve;
 use super::storage::Scripted;
@@ -243,4 +243,51 @@ async fn an_alarm_of_a_class_that_is_not_registered_is_kept_and_reported() {
     let (_server, _env) = serve::<Failing>(storage).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(retries(id)[0], 0);
+}
+
+/// One of another class runs meanwhile, so that those are not alone.
+#[tokio::test(start_paused = true)]
+async fn alarms_that_nobody_can_fire_hide_none_of_those_behind_them() {
+    let storage = Arc::new(MemoryStorage::new());
+    let commit = async |class: &str, id: u16, at: u64| {
+        let object = ObjectKey {
+            class: class.into(),
+            id: std::array::from_fn(|n| id.to_be_bytes()[n % 2]),
+        };
+        let alarm = AlarmChange::Set(Alarm { at, retries: 0 });
+        let batch = Batch {
+            alarm: Some(alarm),
+            ..Batch::default()
+        };
+        storage.commit(&object, batch).await.unwrap();
+        object.id
+    };
+    for id in 0..1023 {
+        commit("Gone", id, 1).await;
+    }
+    let class = "Lasting";
+    commit(class, 1, 2).await;
+    let behind = commit(class, 2, 3).await;
+    let (_server, _env) = serve::<Lasting>(storage.clone()).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begun = BEGUN.lock().unwrap();
+    assert!(begun.iter().any(|id| id.as_bytes() == &behind), "{begun:?}");
+}
+
+/// Its alarms take a while.
+#[durable_object]
+struct Lasting(ObjectContext);
+
+static BEGUN: Mutex<Vec<ObjectId>> = Mutex::new(Vec::new());
+
+impl DurableObject for Lasting {
+    async fn new(ctx: ObjectContext, _: Env) -> Result<Self> {
+        Ok(Self(ctx))
+    }
+
+    async fn alarm(&mut self, _: AlarmInfo) -> Result<()> {
+        BEGUN.lock().unwrap().push(self.0.id());
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        Ok(())
+    }
 }

@@ -5,6 +5,7 @@ mod alarms;
 mod auto_response;
 mod backpressure;
 mod calls;
+mod ends;
 mod events;
 mod fanout;
 mod hibernation;

@@ -17,6 +17,7 @@ struct Inner {
     /// Commits that may go on.
     open: Semaphore,
     failing: AtomicBool,
+    panicking: AtomicBool,
     /// Commits that were asked for.
     commits: AtomicUsize,
     reads: AtomicUsize,
@@ -38,6 +39,7 @@ impl Scripted {
             memory: MemoryStorage::new(),
             open: Semaphore::new(0),
             failing: AtomicBool::new(false),
+            panicking: AtomicBool::new(false),
             commits: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
             slow: AtomicU64::new(0),
@@ -50,6 +52,10 @@ impl Scripted {
 
     pub fn fail(&self, failing: bool) {
         self.0.failing.store(failing, Ordering::SeqCst);
+    }
+
+    pub fn panic(&self, panicking: bool) {
+        self.0.panicking.store(panicking, Ordering::SeqCst);
     }
 
     pub fn slow_reads(&self, time: Duration) {
@@ -93,6 +99,7 @@ impl Storage for Scripted {
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {
         self.0.commits.fetch_add(1, Ordering::SeqCst);
         self.0.open.acquire().await?.forget();
+        assert!(!self.0.panicking.load(Ordering::SeqCst), "as asked");
         if self.0.failing.load(Ordering::SeqCst) {
             return Err(Error::new("the disk is on fire"));
         }

@@ -143,9 +143,13 @@ pub(super) async fn run(objects: &Arc<Objects>) {
                 }
             });
         }
-        // Those that nobody can fire must not hide those behind them.
-        let hidden = seen == look_ahead && fired == 0 && next == IDLE;
-        look_ahead = if hidden { look_ahead * 2 } else { LOOK_AHEAD };
+        // Those that nobody can fire, or that run, must not hide those behind them.
+        let hidden = seen == look_ahead && next == IDLE;
+        look_ahead = match hidden {
+            true if fired == 0 => look_ahead * 2,
+            true => look_ahead,
+            false => LOOK_AHEAD,
+        };
         if hidden {
             continue;
         }

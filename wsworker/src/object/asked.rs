@@ -1,11 +1,13 @@
 //! A call on its way: in its caller's hands, or as a task of its own.
 //! Does not run the event that it becomes; `cell` does.
 
+use std::cell::Cell as Count;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tracing::{Instrument as _, Span};
@@ -93,7 +95,12 @@ impl<R: Send + 'static> Future for Asked<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
         if let Some(mut call) = self.here.take() {
-            if let Poll::Ready(output) = call.as_mut().poll(cx) {
+            if Handle::try_current().is_err() {
+                return Poll::Ready(Err(Error::new(NO_RUNTIME)));
+            }
+            if let Some(_nested) = Nested::enter()
+                && let Poll::Ready(output) = call.as_mut().poll(cx)
+            {
                 return Poll::Ready(output);
             }
             let (answer, answered) = oneshot::channel();
@@ -120,3 +127,29 @@ impl<R> Drop for Asked<R> {
         }
     }
 }
+
+/// A call that is polled within its caller's, and that one perhaps within another's: each is
+/// deeper on the stack.
+struct Nested;
+
+impl Nested {
+    fn enter() -> Option<Self> {
+        NESTED.set(NESTED.get() + 1);
+        let nested = Self;
+        (NESTED.get() <= MOST).then_some(nested)
+    }
+}
+
+impl Drop for Nested {
+    fn drop(&mut self) {
+        NESTED.set(NESTED.get() - 1);
+    }
+}
+
+thread_local! {
+    static NESTED: Count<u32> = const { Count::new(0) };
+}
+
+/// Calls within calls; the next is a task at once.
+const MOST: u32 = 8;
+const NO_RUNTIME: &str = "an object is called outside a tokio runtime";

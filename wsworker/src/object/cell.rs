@@ -117,8 +117,8 @@ impl<T: DurableObject> Cell<T> {
             self.core.gate.settle().await;
             self.undo_failed(value, None);
         }
-        if source.is_some_and(|member| member.has_failed()) {
-            // What it builds on never happened, as its sender sees it.
+        if source.is_some_and(|member| member.has_failed() || member.is_gone()) {
+            // What it builds on never happened, as its sender sees it, or its accept did not.
             return Err(Error::undone("an event of its socket before it was"));
         }
         if J::NEEDS_OPEN && source.is_some_and(|member| member.is_closing()) {
@@ -163,9 +163,12 @@ impl<T: DurableObject> Cell<T> {
         done.effects
             .undo(&self.core, || Error::undone("its event failed"));
         self.touch();
+        // Also if this is dropped while it waits.
+        self.core.spoil();
         // What came before is settled first, so that the next value sees it.
         self.core.gate.settle().await;
         self.undo_failed(value, source);
+        self.core.take_spoiled();
         value.0 = None;
         self.core.store.rollback().await;
         Err(failure)
@@ -308,7 +311,9 @@ impl<T: DurableObject> Owner for Cell<T> {
         if !self.core.has_members() {
             // Still in the turn: an event that waits for it has this cell and keeps it, and one
             // that ran in between could have a commit on its way that the next cell does not see.
-            self.class.forget(&self);
+            let forgotten = self.class.forget(&self);
+            drop(value);
+            return !forgotten;
         }
         drop(value);
         false

@@ -257,13 +257,16 @@ impl<T: DurableObject> ClassOf<T> {
         }
     }
 
-    /// Lets go of an object that has nothing left, unless somebody has just got it.
-    pub(super) fn forget(&self, cell: &Arc<Cell<T>>) {
+    /// Lets go of an object that has nothing left, unless somebody has just got it. Gives
+    /// whether it did.
+    pub(super) fn forget(&self, cell: &Arc<Cell<T>>) -> bool {
         let mut cells = self.cells();
         // The caller's and one in the map, and only the map hands out more.
-        if Arc::strong_count(cell) == 2 {
+        let alone = Arc::strong_count(cell) == 2;
+        if alone {
             cells.remove(&cell.core.key.id);
         }
+        alone
     }
 
     fn cells(&self) -> MutexGuard<'_, HashMap<[u8; 32], Arc<Cell<T>>>> {

@@ -3,26 +3,31 @@
 //! Does not know what an event has done; `gate` does.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::core::Core;
 use super::gate::Gate;
 use super::objects::{Busy, Shared};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::storage::{Commit, Storage};
 
 /// Objects with something to commit, until their commits begin.
 struct Gathering {
     shared: Arc<Shared>,
     /// `None` when it has ended.
-    cores: Mutex<Option<Vec<Arc<Core>>>>,
+    cores: Mutex<Option<Unended>>,
 }
+
+/// Objects that have not heard what became of their commits. Dropped before, as by a storage
+/// that panics, these have failed.
+struct Unended(VecDeque<Arc<Core>>);
 
 /// Commits what the object has in flight, and then what came meanwhile, until nothing is
 /// left.
 pub(super) fn begin(core: &Arc<Core>) {
     if core.store.has_sql() {
-        tokio::spawn(alone(core.clone(), core.shared.busy()));
+        tokio::spawn(alone(Unended::of(core), core.shared.busy()));
         return;
     }
     CURRENT.with_borrow_mut(|current| {
@@ -34,12 +39,12 @@ pub(super) fn begin(core: &Arc<Core>) {
 }
 
 /// One with a database of its own.
-async fn alone(core: Arc<Core>, _busy: Busy) {
-    loop {
+async fn alone(mut unended: Unended, _busy: Busy) {
+    while let Some(core) = unended.0.front().cloned() {
         let batch = Arc::unwrap_or_clone(core.gate.in_flight());
         let committed = core.store.commit(batch).await;
         if !Gate::ended(&core, committed) {
-            return;
+            unended.0.clear();
         }
     }
 }
@@ -49,7 +54,7 @@ impl Gathering {
     fn begin(core: &Arc<Core>) -> Weak<Self> {
         let gathering = Arc::new(Self {
             shared: core.shared.clone(),
-            cores: Mutex::new(Some(vec![core.clone()])),
+            cores: Mutex::new(Some(Unended::of(core))),
         });
         let current = Arc::downgrade(&gathering);
         // Behind those tasks, which may end events too. It alone keeps what is gathered.
@@ -63,17 +68,20 @@ impl Gathering {
             return false;
         }
         match &mut *self.cores() {
-            Some(cores) if cores.len() < MOST => cores.push(core.clone()),
+            Some(Unended(cores)) if cores.len() < MOST => cores.push_back(core.clone()),
             _ => return false,
         }
         true
     }
 
     async fn commit(self: Arc<Self>, _busy: Busy) {
-        let gathered = self.cores().take().unwrap_or_default();
-        let (mut cores, mut commits) = (Vec::new(), Vec::new());
-        for core in gathered {
+        let Some(mut unended) = self.cores().take() else {
+            return;
+        };
+        let mut commits = Vec::with_capacity(unended.0.len());
+        while let Some(core) = unended.0.get(commits.len()).cloned() {
             if let Err(error) = core.store.check_shared().await {
+                unended.0.remove(commits.len());
                 end(&core, Err(error));
                 continue;
             }
@@ -81,17 +89,31 @@ impl Gathering {
                 object: core.key.clone(),
                 batch: core.gate.in_flight(),
             });
-            cores.push(core);
         }
-        let committed = self.shared.storage.commit_all(commits).await;
-        debug_assert_eq!(committed.len(), cores.len(), "each commit has its result");
-        for (core, result) in cores.iter().zip(committed) {
-            end(core, result);
+        for result in self.shared.storage.commit_all(commits).await {
+            if let Some(core) = unended.0.pop_front() {
+                end(&core, result);
+            }
         }
     }
 
-    fn cores(&self) -> MutexGuard<'_, Option<Vec<Arc<Core>>>> {
+    fn cores(&self) -> MutexGuard<'_, Option<Unended>> {
         self.cores.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Unended {
+    fn of(core: &Arc<Core>) -> Self {
+        Self([core.clone()].into())
+    }
+}
+
+impl Drop for Unended {
+    fn drop(&mut self) {
+        for core in self.0.drain(..) {
+            let lost = Error::storage("nobody knows what became of a commit", None);
+            Gate::ended(&core, Err(lost));
+        }
     }
 }
 

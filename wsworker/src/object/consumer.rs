@@ -57,7 +57,7 @@ impl<T: DurableObject> ObjectSocket<T> {
     ) -> Result<()> {
         let member = Some(&self.member);
         match self.cell.event_of(turn, member, false, job).await {
-            Err(_) if self.member.has_failed() => Ok(()),
+            Err(_) if self.member.has_failed() || self.member.is_gone() => Ok(()),
             Err(error) if error.is_closed() && self.member.is_closing() => Ok(()),
             ran => ran.map(drop),
         }

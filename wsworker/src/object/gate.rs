@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
 use super::commits;
@@ -151,11 +152,14 @@ impl Gate {
             Ok(()) => Self::committed(core),
             Err(error) => {
                 core.gate.fail(&error);
-                let (core, busy) = (core.clone(), core.shared.busy());
-                tokio::spawn(async move {
-                    core.recover().await;
-                    drop(busy);
-                });
+                // Without a runtime, which ends then, the next event does it.
+                if let Ok(runtime) = Handle::try_current() {
+                    let (core, busy) = (core.clone(), core.shared.busy());
+                    runtime.spawn(async move {
+                        core.recover().await;
+                        drop(busy);
+                    });
+                }
                 false
             }
         }

@@ -98,11 +98,13 @@ impl Store {
 
     /// The alarm for which this one stands in the shared storage, if it is due.
     pub(super) async fn due(&self, listed: Alarm, now: u64) -> Result<Option<Alarm>> {
-        let Some(own) = &self.own else {
-            return Ok(Some(listed));
+        let opened = match &self.own {
+            Some(own) => self.open(own).await.map(Some),
+            None => self.check_shared().await.map(|()| None),
         };
-        let mut opened = match self.open(own).await {
-            Ok(opened) => opened,
+        let mut opened = match opened {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return Ok(Some(listed)),
             Err(error) => {
                 // Others must not wait for it, nor the log be full of it.
                 let at = now.saturating_add(LOOK_AGAIN);

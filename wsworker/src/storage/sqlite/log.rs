@@ -40,6 +40,9 @@ const BRIEF: Duration = Duration::from_millis(4);
 /// How long commits wait for readers that still need the log, before it starts afresh.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// After a checkpoint that failed.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// The log, as whoever writes to it sees it.
 pub(super) struct Log {
     limits: Limits,
@@ -49,6 +52,8 @@ pub(super) struct Log {
     grow: usize,
     /// With so many it may be copied again, however little that brought last.
     copy_at: usize,
+    /// When it could not be emptied. Each try writes all that has been copied before.
+    in_vain: Option<Instant>,
     copying: Arc<AtomicBool>,
     /// The last copy was.
     brief: Arc<AtomicBool>,
@@ -73,6 +78,7 @@ impl Log {
             pages: 0,
             grow: 0,
             copy_at: 0,
+            in_vain: None,
             copying,
             brief,
             wake: Some(wake),
@@ -112,10 +118,15 @@ impl Log {
 
     /// Gives back to a full disk what the log has of it; as [`committed`](Self::committed), when
     /// a transaction has found no room. Gives whether there is more now.
-    pub(super) fn empty(connection: &Connection) -> bool {
+    pub(super) fn empty(&mut self, connection: &Connection) -> bool {
+        if self.in_vain.is_some_and(|at| at.elapsed() < RETRY) {
+            return false;
+        }
         let pages = checkpoint(connection, CheckpointMode::NOOP);
-        pages.is_ok_and(|(pages, _)| pages > 0)
-            && start_afresh(connection, CheckpointMode::TRUNCATE).is_ok()
+        let emptied = pages.is_ok_and(|(pages, _)| pages > 0)
+            && start_afresh(connection, CheckpointMode::TRUNCATE).is_ok();
+        self.in_vain = (!emptied).then(Instant::now);
+        emptied
     }
 }
 
@@ -155,7 +166,7 @@ impl Copier {
             if let Err(error) = checkpoint(&self.connection, CheckpointMode::PASSIVE) {
                 let error = self.place.failed("copy its log into", error);
                 warn(&format!("{error}: it grows until that works again"));
-                thread::sleep(Duration::from_secs(1));
+                thread::sleep(RETRY);
             }
             self.brief
                 .store(started.elapsed() < BRIEF, Ordering::Relaxed);

@@ -123,6 +123,13 @@ impl Worker {
                     ranges.push(range.start..at);
                     at..at + 1
                 }
+                // Some of them may find room.
+                None if failure.is_full() && range.len() > 1 => {
+                    let middle = range.start + range.len() / 2;
+                    ranges.push(middle..range.end);
+                    ranges.push(range.start..middle);
+                    continue;
+                }
                 None => range,
             };
             let error = Arc::new(failure.error);
@@ -137,7 +144,7 @@ impl Worker {
     fn transaction(&mut self, group: &[Commit]) -> Result<(), Failure> {
         match self.attempt(group) {
             // On a small disk the log itself may be what fills it.
-            Err(failure) if failure.is_full() && Log::empty(&self.connection) => {
+            Err(failure) if failure.is_full() && self.log.empty(&self.connection) => {
                 self.attempt(group)
             }
             result => result,
