@@ -353,8 +353,8 @@ impl Error {
     }
 
     #[cfg(feature = "objects")]
-    pub(crate) fn too_slow(time: std::time::Duration) -> Self {
-        let message = format!("the event took longer than {time:?}");
+    pub(crate) fn too_slow(what: &str, time: std::time::Duration) -> Self {
+        let message = format!("{what} longer than {time:?}");
         Self::with(Kind::TooSlow, message, None)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wsworker::__private::Called;
 use wsworker::ObjectId;
-use wsworker::storage::{Alarm, AlarmChange, Batch, MemoryStorage, ObjectKey, Storage as _};
+use wsworker::storage::{Alarm, AlarmChange, Batch, MemoryStorage, ObjectKey};
 
 use super::probe::serve;
 use super::storage::Scripted;
@@ -245,33 +245,51 @@ async fn an_alarm_of_a_class_that_is_not_registered_is_kept_and_reported() {
     assert_eq!(retries(id)[0], 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_panics_ends_no_alarms() {
+    let logged = Logged::start();
+    let storage = Scripted::open();
+    storage.panic(true);
+    let (_server, _env) = serve::<Lasting>(storage.clone()).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(logged.take("alarms broke off, and go on").len(), 1);
+    storage.panic(false);
+    let id = store(&storage, "Lasting", 3, 1).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(has_begun(&id));
+}
+
 /// One of another class runs meanwhile, so that those are not alone.
 #[tokio::test(start_paused = true)]
 async fn alarms_that_nobody_can_fire_hide_none_of_those_behind_them() {
     let storage = Arc::new(MemoryStorage::new());
-    let commit = async |class: &str, id: u16, at: u64| {
-        let object = ObjectKey {
-            class: class.into(),
-            id: std::array::from_fn(|n| id.to_be_bytes()[n % 2]),
-        };
-        let alarm = AlarmChange::Set(Alarm { at, retries: 0 });
-        let batch = Batch {
-            alarm: Some(alarm),
-            ..Batch::default()
-        };
-        storage.commit(&object, batch).await.unwrap();
-        object.id
-    };
     for id in 0..1023 {
-        commit("Gone", id, 1).await;
+        store(&*storage, "Gone", id, 1).await;
     }
-    let class = "Lasting";
-    commit(class, 1, 2).await;
-    let behind = commit(class, 2, 3).await;
+    store(&*storage, "Lasting", 1, 2).await;
+    let behind = store(&*storage, "Lasting", 2, 3).await;
     let (_server, _env) = serve::<Lasting>(storage.clone()).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(has_begun(&behind));
+}
+
+/// An alarm, beside any object. Gives whose it is.
+async fn store(storage: &impl Storage, class: &str, id: u16, at: u64) -> [u8; 32] {
+    let object = ObjectKey {
+        class: class.into(),
+        id: std::array::from_fn(|n| id.to_be_bytes()[n % 2]),
+    };
+    let batch = Batch {
+        alarm: Some(AlarmChange::Set(Alarm { at, retries: 0 })),
+        ..Batch::default()
+    };
+    storage.commit(&object, batch).await.unwrap();
+    object.id
+}
+
+fn has_begun(id: &[u8; 32]) -> bool {
     let begun = BEGUN.lock().unwrap();
-    assert!(begun.iter().any(|id| id.as_bytes() == &behind), "{begun:?}");
+    begun.iter().any(|begun| begun.as_bytes() == id)
 }
 
 /// Its alarms take a while.

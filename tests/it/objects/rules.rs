@@ -320,6 +320,91 @@ async fn a_cycle_is_an_error_at_once_that_shows_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_events_that_come_to_wait_for_each_other_show_the_cycle_at_once() {
+    let (_server, env) = probe().await;
+    let [a, b] = [("a", "b"), ("b", "a")].map(|(one, other)| {
+        event(&env, one, move |probe| {
+            Box::pin(async move {
+                sleep(SHORT / 2).await;
+                incr(&probe.env, other).await
+            })
+        })
+    });
+    let (a, b) = timeout(SHORT, async { tokio::join!(a, b) }).await.unwrap();
+    let (error, count) = match (a, b) {
+        (Err(error), Ok(count)) | (Ok(count), Err(error)) => (error, count),
+        both => panic!("{both:?}"),
+    };
+    assert!(error.is_deadlock(), "{error}");
+    assert_eq!(error.to_string().matches("Probe:").count(), 3, "{error}");
+    assert_eq!(count, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_turn_does_not_come_in_time_never_begins() {
+    let (_server, env) = probe().await;
+    let long = Duration::from_secs(29);
+    let slow = [(); 2].map(|()| {
+        tokio::spawn(event(&env, "a", move |_| {
+            Box::pin(async move {
+                sleep(long).await;
+                Ok(())
+            })
+        }))
+    });
+    tokio::task::yield_now().await;
+    let error = incr(&env, "a").await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    let told = "a call waited for its turn longer than 30s";
+    assert_eq!(error.to_string(), told);
+    for slow in slow {
+        slow.await.unwrap().unwrap();
+    }
+    assert_eq!(count(&env, "a").await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sync_waits_for_the_commits_of_earlier_events() {
+    let storage = Scripted::held();
+    let (server, env) = serve::<Probe>(storage.clone()).await;
+    let ws = server.connect("/a").await.unwrap();
+    ws.send("incr").unwrap();
+    sleep(SHORT).await;
+    let synced = Arc::new(AtomicBool::new(false));
+    let told = synced.clone();
+    let sync = tokio::spawn(event(&env, "a", |probe| {
+        Box::pin(async move {
+            probe.ctx.storage().sync().await?;
+            told.store(true, Ordering::SeqCst);
+            Ok(())
+        })
+    }));
+    sleep(SHORT).await;
+    assert!(!synced.load(Ordering::SeqCst));
+    storage.let_go(1);
+    sync.await.unwrap().unwrap();
+    assert!(synced.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn two_types_with_the_name_of_one_class_are_an_error_at_start() {
+    #[durable_object(name = "Room")]
+    struct Other;
+
+    impl DurableObject for Other {
+        async fn new(_: ObjectContext, _: Env) -> Result<Self> {
+            Ok(Self)
+        }
+    }
+
+    let server = Server::new(Rooms).object::<Room>().object::<Other>();
+    let server = server.storage(MemoryStorage::new());
+    let error = TestServer::start(server, Via::Memory).await.err().unwrap();
+    let told = "two classes of Durable Objects have the name 'Room'";
+    assert!(error.to_string().contains(told), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn work_of_an_event_that_fails_is_dropped() {
     static STARTED: AtomicUsize = AtomicUsize::new(0);
     async fn work() -> Result<()> {

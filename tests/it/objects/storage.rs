@@ -93,6 +93,7 @@ impl Storage for Scripted {
     }
 
     async fn alarms(&self, limit: usize) -> Result<Vec<(ObjectKey, Alarm)>> {
+        assert!(!self.0.panicking.load(Ordering::SeqCst), "as asked");
         self.0.memory.alarms(limit).await
     }
 

@@ -1,7 +1,11 @@
 //! Events that fail, and commits that do: none of it happened.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use wsworker::storage::{Fault, FaultyStorage, MemoryStorage};
+
+use super::probe::{Probe, event, serve};
 use super::storage::Scripted;
 use super::*;
 use crate::raw::{Frame, RawClient};
@@ -89,6 +93,50 @@ async fn tags_and_attachments_are_what_they_were() {
     assert_eq!(ws.text().await.unwrap(), "left 1011 1");
     ws.send("tagged never no").unwrap();
     assert_eq!(ask(&mut ws, "attached").await, "x");
+}
+
+/// Of an event that fails, and of one whose commit does.
+#[tokio::test(start_paused = true)]
+async fn tags_and_attachments_of_a_socket_that_stays_are_undone() {
+    let storage = Arc::new(FaultyStorage::new(MemoryStorage::new()));
+    let (server, env) = serve::<Probe>(storage.clone()).await;
+    let _ws = server.connect("/a").await.unwrap();
+    let mark = |tag: &'static str, fails: bool| {
+        event(&env, "a", move |probe| {
+            Box::pin(async move {
+                let ctx = &probe.ctx;
+                let ws = ctx.sockets().iter().next().unwrap();
+                for tag in ctx.tags(&ws)? {
+                    ctx.remove_tag(&ws, &tag)?;
+                }
+                ctx.add_tag(&ws, tag)?;
+                ctx.attach(&ws, tag)?;
+                ctx.storage().put("marked", tag)?;
+                match fails {
+                    true => Err(Error::new("as asked")),
+                    false => Ok(()),
+                }
+            })
+        })
+    };
+    let marks = || {
+        event(&env, "a", |probe| {
+            Box::pin(async {
+                let ws = probe.ctx.sockets().iter().next().unwrap();
+                let attached: Option<String> = probe.ctx.attachment(&ws)?;
+                let counts = ["first", "second"].map(|tag| probe.ctx.sockets().tagged(tag).len());
+                Ok((probe.ctx.tags(&ws)?, attached, counts))
+            })
+        })
+    };
+    mark("first", false).await.unwrap();
+    let first = (vec!["first".to_owned()], Some("first".to_owned()), [1, 0]);
+    assert_eq!(marks().await.unwrap(), first);
+    mark("second", true).await.unwrap_err();
+    assert_eq!(marks().await.unwrap(), first);
+    storage.fail(1, Fault::Before);
+    assert!(mark("second", false).await.unwrap_err().is_undone());
+    assert_eq!(marks().await.unwrap(), first);
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,7 +32,7 @@ async fn run<T: DurableObject, J: Job<T>>(
     job: J,
     begun: Arc<Begun>,
 ) -> Result<Ended<Output<T, J>>> {
-    let mut value = cell.turn().await;
+    let mut value = cell.turn_in_time().await?;
     if !begun.decide() {
         return Err(Error::undone("nobody waits for it"));
     }

@@ -136,7 +136,7 @@ impl<T: DurableObject> Cell<T> {
         let mut event = Event::of(&self.core);
         job.prepare(&mut event.done.batch);
         let code = guarded(|| self.run(value, job));
-        let running = Running::new(event, Timed::new(code, time));
+        let running = Running::new(event, Timed::new(code, TOOK, time));
         let (ran, mut event) = running.await;
         let done = &mut *event.done;
         done.sql = self.core.store.is_open();
@@ -195,6 +195,14 @@ impl<T: DurableObject> Cell<T> {
         };
         self.make_ready(&mut value).await;
         value
+    }
+
+    /// As `turn`, for as long as a whole event may take.
+    ///
+    /// # Errors
+    /// It came later than that.
+    pub(super) async fn turn_in_time(&self) -> Result<Turn<'_, T>> {
+        Timed::new(self.turn(), WAITED, self.class.options.event_timeout).await
     }
 
     /// Leaves only a value that has seen nothing that was undone.
@@ -326,15 +334,17 @@ pin_project! {
         // None when it was too late.
         #[pin]
         code: Option<F>,
+        what: &'static str,
         time: Duration,
         timer: Option<Pin<Box<Sleep>>>,
     }
 }
 
 impl<F> Timed<F> {
-    fn new(code: F, time: Duration) -> Self {
+    fn new(code: F, what: &'static str, time: Duration) -> Self {
         Self {
             code: Some(code),
+            what,
             time,
             timer: None,
         }
@@ -357,6 +367,9 @@ impl<F: Future> Future for Timed<F> {
         ready!(timer.as_mut().poll(cx));
         // Here, where it is the event's still: what it does as it is dropped is undone too.
         guarded_drop(|| this.code.set(None));
-        Poll::Ready(Err(Error::too_slow(time)))
+        Poll::Ready(Err(Error::too_slow(this.what, time)))
     }
 }
+
+const TOOK: &str = "the event took";
+const WAITED: &str = "a call waited for its turn";

@@ -161,7 +161,8 @@ impl ObjectContext {
 
     /// Answers every message that equals `request` with `response`, without waking
     /// the object and outside the order of its events, in place of an earlier pair.
-    /// Stays when the object hibernates; not part of the event.
+    /// Stays when the object hibernates, for as long as it has sockets: set it in `new`, or with
+    /// the first. Not part of the event.
     pub fn set_auto_response(&self, request: impl Into<Message>, response: impl Into<Message>) {
         let pair = (request.into(), response.into());
         self.core.set_auto_response(Some(pair));

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::alarm;
 use super::class::{AnyClass, ClassOf, DurableObject, Registration};
@@ -19,6 +19,7 @@ use super::core::Core;
 use super::waits::Waits;
 use crate::env::{Env, WeakEnv};
 use crate::error::{Error, Result};
+use crate::guard::{guarded, log};
 use crate::storage::{Closable, Storage};
 
 /// A server's objects. Its `Env` keeps it.
@@ -126,8 +127,8 @@ impl Objects {
     /// there.
     pub(crate) fn run(self: &Arc<Self>, tasks: &mut JoinSet<()>) {
         let (alarms, idle) = (self.clone(), self.shared.clone());
-        tasks.spawn(async move { alarm::run(&alarms).await });
-        tasks.spawn(async move { idle.hibernate().await });
+        tasks.spawn(async move { kept_up("alarms", || alarm::run(&alarms)).await });
+        tasks.spawn(async move { kept_up("hibernation", || idle.hibernate()).await });
     }
 
     /// How much is being committed, and how much work of events goes on.
@@ -271,6 +272,17 @@ impl Shared {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Runs what never ends, again if it panics, as in a user's storage.
+async fn kept_up<F: Future>(what: &str, run: impl Fn() -> F) {
+    while let Err(error) = guarded(&run).await {
+        log(&format!("{what} broke off, and go on"), &error);
+        sleep(PAUSE).await;
+    }
+}
+
+/// Before it runs again.
+const PAUSE: Duration = Duration::from_secs(2);
 
 impl Drop for Busy {
     fn drop(&mut self) {

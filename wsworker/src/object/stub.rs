@@ -157,7 +157,8 @@ impl<T: DurableObject> Stub<T> {
     /// # Errors
     /// What was wrong when the request was made; the object's own; [`is_overloaded`](Error::is_overloaded) when
     /// `max_calls` (1,024) wait; [`is_deadlock`](Error::is_deadlock) when it would wait for itself;
-    /// [`is_timeout`](Error::is_timeout) after the event's deadline;
+    /// [`is_timeout`](Error::is_timeout) after the event's deadline, or when its turn has not come
+    /// within as long: then it never begins;
     /// [`is_undone`](Error::is_undone) when its commit failed.
     pub async fn fetch(&self, req: impl Into<Request>) -> Result<Response> {
         self.ask(Fetch(req.into().into_called()?)).await
