@@ -3,12 +3,37 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use wsworker::__private::Called;
 use wsworker::storage::MemoryStorage;
 
 use super::probe::{Probe, event, serve};
 use super::storage::Scripted;
 use super::*;
+use crate::log::Logged;
+
+/// Begins an event of the object.
+fn begin<R, F>(env: &Env, event: F) -> JoinHandle<Result<R>>
+where
+    R: Send + 'static,
+    F: for<'a> FnOnce(&'a mut Shared) -> Called<'a, R> + Send + 'static,
+{
+    let shared = env.durable_object::<Shared>().get_by_name("a");
+    tokio::spawn(async move { shared.call(event).await })
+}
+
+/// An event that writes.
+fn write(env: &Env) -> JoinHandle<Result<()>> {
+    begin(env, |shared| {
+        Box::pin(async { shared.0.storage().put("k", "v") })
+    })
+}
+
+async fn context(env: &Env) -> Arc<ObjectContext> {
+    let context = begin(env, |shared| Box::pin(async { Ok(shared.0.clone()) }));
+    context.await.unwrap().unwrap()
+}
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -35,6 +60,53 @@ async fn a_send_from_outside_leaves_after_what_is_pending() {
     assert_eq!(ws.text().await.unwrap(), "1");
     assert_eq!(ws.text().await.unwrap(), "outside");
     handle.await.unwrap().unwrap();
+}
+
+/// What it would wait for never happened.
+#[tokio::test(start_paused = true)]
+async fn a_send_from_outside_leaves_while_a_commit_before_it_is_undone() {
+    let storage = Scripted::held();
+    let (server, env) = serve::<Shared>(storage.clone()).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    let handle = context(&env).await.sockets().iter().next().unwrap();
+    let written = write(&env);
+    tokio::time::sleep(SHORT).await;
+    // It has the turn, which the undo waits for.
+    let slow = begin(&env, |_| {
+        Box::pin(async {
+            tokio::time::sleep(10 * SHORT).await;
+            Ok(())
+        })
+    });
+    tokio::time::sleep(SHORT).await;
+    storage.fail(true);
+    storage.let_go(1);
+    tokio::time::sleep(SHORT).await;
+    handle.send("outside").unwrap();
+    assert_eq!(timeout(SHORT, ws.text()).await.unwrap().unwrap(), "outside");
+    handle.close_with(4000, "enough").unwrap();
+    let closed = timeout(SHORT, ws.closed()).await.unwrap().unwrap();
+    assert_eq!(closed.code, 4000);
+    assert!(written.await.unwrap().unwrap_err().is_undone());
+    assert!(slow.await.unwrap().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn broadcasts_from_outside_hold_no_more_than_an_event_may() {
+    let logged = Logged::start();
+    let storage = Scripted::held();
+    let (server, env) = serve::<Shared>(storage.clone()).await;
+    let _ws = server.connect("/a").await.unwrap();
+    let ctx = context(&env).await;
+    let written = write(&env);
+    tokio::time::sleep(SHORT).await;
+    for _ in 0..70 {
+        ctx.sockets().broadcast(vec![0; 1 << 20]);
+    }
+    let told = "is dropped: 67108864 bytes wait for a commit";
+    assert_eq!(logged.take(told).len(), 6);
+    storage.let_go(1);
+    written.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,9 +145,7 @@ async fn ready_waits_for_what_has_left_and_not_been_taken() {
 async fn nothing_is_changed_outside_an_event() {
     let (server, env) = serve::<Shared>(MemoryStorage::new()).await;
     let _ws = server.connect("/a").await.unwrap();
-    let shared = env.durable_object::<Shared>().get_by_name("a");
-    let ctx = shared.call(|shared: &mut Shared| Box::pin(async { Ok(shared.0.clone()) }));
-    let ctx = ctx.await.unwrap();
+    let ctx = context(&env).await;
     let ws = ctx.sockets().iter().next().unwrap();
     let (_client, end) = WebSocketPair::new();
     let storage = ctx.storage();
@@ -104,8 +174,7 @@ async fn a_read_beside_the_events_leaves_nothing_old_behind() {
     let storage = Scripted::open();
     let (_server, env) = serve::<Shared>(storage.clone()).await;
     let shared = env.durable_object::<Shared>().get_by_name("a");
-    let ctx = shared.call(|shared: &mut Shared| Box::pin(async { Ok(shared.0.clone()) }));
-    let ctx = ctx.await.unwrap();
+    let ctx = context(&env).await;
     // Asked before the write, and heard after it.
     storage.slow_reads(Duration::from_secs(1));
     let read = tokio::spawn(async move { ctx.storage().get::<u32>("count").await.unwrap() });

@@ -282,10 +282,11 @@ impl Core {
     ) -> Result<()> {
         let mut done = Done::default();
         send(&mut done.effects)?;
-        match Gate::enter(self, &mut done, None, false) {
-            Ok(_) => self.outgoing.send(),
-            Err(_) => drop(done.effects.undo(self, || Error::undone("a commit failed"))),
+        if Gate::enter(self, &mut done, None, false).is_err() {
+            // What is pending is being undone: nothing of it is to leave before.
+            done.effects.release(self);
         }
+        self.outgoing.send();
         Ok(())
     }
 

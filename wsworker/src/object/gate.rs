@@ -249,6 +249,13 @@ impl Gate {
         events >= MAX_EVENTS || bytes >= max_bytes || written >= MAX_WRITTEN
     }
 
+    /// Bytes that are to leave with commits on their way.
+    pub(super) fn held(&self) -> usize {
+        let state = self.state();
+        let groups = [&state.in_flight, &state.next].into_iter().flatten();
+        groups.map(|group| group.bytes).sum()
+    }
+
     /// What a key will hold when all is durable.
     pub(super) fn find(&self, key: &Key) -> Found {
         let state = self.state();

@@ -8,6 +8,7 @@ use super::core::Core;
 use super::event::Event;
 use super::member::{Member, Selection};
 use crate::connection::State;
+use crate::log::warn;
 use crate::protocol::message::Message;
 use crate::socket::{Outlet, WebSocket};
 
@@ -52,7 +53,8 @@ impl Sockets {
     /// [`Slow`](crate::Slow) setting. Encoded once, and written to each together with
     /// what the events before sent just now.
     ///
-    /// An event that has sent `max_held` bytes (64 MiB) already fails.
+    /// An event that has sent `max_held` bytes (64 MiB) already fails. Outside of events, behind
+    /// commits with so many, a broadcast is dropped, and the log says so.
     pub fn broadcast(self, message: impl Into<Message>) {
         let Self { core, chosen } = self;
         let message = message.into();
@@ -67,6 +69,14 @@ impl Sockets {
             None
         });
         if let Some((chosen, message)) = unsent {
+            let held = core.gate.held();
+            if held >= limit {
+                let key = &core.key;
+                warn(&format!(
+                    "a broadcast of {key} is dropped: {held} bytes wait for a commit"
+                ));
+                return;
+            }
             // One alone is never too much.
             let _ = core.outside(|effects| effects.broadcast(chosen, message, limit));
         }
