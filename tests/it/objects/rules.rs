@@ -340,6 +340,34 @@ async fn two_events_that_come_to_wait_for_each_other_show_the_cycle_at_once() {
     assert_eq!(count, 1);
 }
 
+/// It looks at its call only later, and does something else first.
+#[tokio::test(start_paused = true)]
+async fn an_object_whose_call_has_ended_is_waited_for_by_nobody() {
+    let (_server, env) = probe().await;
+    let busy = tokio::spawn(event(&env, "b", |_| {
+        Box::pin(async {
+            sleep(SHORT).await;
+            Ok(())
+        })
+    }));
+    tokio::task::yield_now().await;
+    let caller = tokio::spawn(event(&env, "a", |probe| {
+        Box::pin(async {
+            let mut called = Box::pin(incr(&probe.env, "b"));
+            assert!(timeout(SHORT / 2, &mut called).await.is_err());
+            sleep(3 * SHORT).await;
+            called.await
+        })
+    }));
+    busy.await.unwrap().unwrap();
+    sleep(SHORT).await;
+    let back = event(&env, "b", |probe| {
+        Box::pin(async { incr(&probe.env, "a").await })
+    });
+    assert_eq!(back.await.unwrap(), 1);
+    assert_eq!(caller.await.unwrap().unwrap(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_whose_turn_does_not_come_in_time_never_begins() {
     let (_server, env) = probe().await;

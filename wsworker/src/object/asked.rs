@@ -3,8 +3,8 @@
 
 use std::cell::Cell as Count;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use tokio::runtime::Handle;
@@ -15,15 +15,17 @@ use tracing::{Instrument as _, Span};
 use super::cell::{Cell, Ended};
 use super::class::DurableObject;
 use super::jobs::{Held, Job};
+use super::waits::Waiting;
 use crate::error::{Error, Result};
 
-/// Has the job run as an event.
+/// Has the job run as an event. `waiting`: what its caller's event has said of it.
 pub(super) fn asked<T: DurableObject, J: Job<T> + 'static>(
     cell: Arc<Cell<T>>,
     job: J,
+    waiting: Weak<Waiting>,
 ) -> impl Future<Output = Result<Ended<Output<T, J>>>> + Send {
     let begun = Arc::<Begun>::default();
-    Asked::new(run(cell, job, begun.clone()), begun)
+    Asked::new(run(cell, job, begun.clone(), Ending(waiting)), begun)
 }
 
 /// Runs a job as an event, unless whoever asks for it has gone before its turn comes.
@@ -31,6 +33,7 @@ async fn run<T: DurableObject, J: Job<T>>(
     cell: Arc<Cell<T>>,
     job: J,
     begun: Arc<Begun>,
+    _ending: Ending,
 ) -> Result<Ended<Output<T, J>>> {
     let mut value = cell.turn_in_time().await?;
     if !begun.decide() {
@@ -40,6 +43,18 @@ async fn run<T: DurableObject, J: Job<T>>(
     let event = cell.event_in(&mut value, None, true, Held(&mut job));
     let (output, settled) = event.await?;
     Ok((Output(Some(output)), settled))
+}
+
+/// The end of an event that another one waits for: not only when that one looks, as it may do
+/// other things first. The commit waits for nobody's event.
+struct Ending(Weak<Waiting>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(waiting) = self.0.upgrade() {
+            waiting.end();
+        }
+    }
 }
 
 /// Whether an event has begun, or never will: the first who says so decides.

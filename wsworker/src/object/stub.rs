@@ -182,11 +182,15 @@ impl<T: DurableObject> Stub<T> {
         // Not before: only an event lets it go again.
         let cell = self.cell()?;
         let waiting = match &caller {
-            Some(caller) => Some(caller.shared.waits.enter(&caller.key, &cell.core.key)?),
+            Some(caller) => {
+                let waiting = caller.shared.waits.enter(&caller.key, &cell.core.key)?;
+                Some(Arc::new(waiting))
+            }
             None => None,
         };
         let place = cell.core.admit()?;
-        let (output, settled) = asked(cell, job).await?;
+        let seen = waiting.as_ref().map(Arc::downgrade).unwrap_or_default();
+        let (output, settled) = asked(cell, job, seen).await?;
         settled.wait().await?;
         drop((place, waiting));
         Ok(output.take())

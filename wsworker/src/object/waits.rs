@@ -3,20 +3,22 @@
 //! Knows the calls of this process alone, and only those made inside events.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::storage::ObjectKey;
 
 /// Every call under way from one object's event to another object.
-#[derive(Default)]
-pub(super) struct Waits(Mutex<HashMap<ObjectKey, Vec<ObjectKey>>>);
+#[derive(Clone, Default)]
+pub(super) struct Waits(Arc<Mutex<HashMap<ObjectKey, Vec<ObjectKey>>>>);
 
-/// A call under way; ends with this.
-pub(super) struct Waiting<'a> {
-    waits: &'a Waits,
+/// A call under way; ends with this, or before.
+pub(super) struct Waiting {
+    waits: Waits,
     from: ObjectKey,
     to: ObjectKey,
+    ended: AtomicBool,
 }
 
 impl Waits {
@@ -24,7 +26,7 @@ impl Waits {
     ///
     /// # Errors
     /// `to` waits for `from` already, perhaps through others; the cycle is shown.
-    pub(super) fn enter(&self, from: &ObjectKey, to: &ObjectKey) -> Result<Waiting<'_>> {
+    pub(super) fn enter(&self, from: &ObjectKey, to: &ObjectKey) -> Result<Waiting> {
         let mut edges = self.edges();
         if let Some(path) = path(&edges, to, from) {
             let cycle: Vec<_> = [from].into_iter().chain(path).collect();
@@ -32,9 +34,10 @@ impl Waits {
         }
         edges.entry(from.clone()).or_default().push(to.clone());
         Ok(Waiting {
-            waits: self,
+            waits: self.clone(),
             from: from.clone(),
             to: to.clone(),
+            ended: AtomicBool::new(false),
         })
     }
 
@@ -43,8 +46,12 @@ impl Waits {
     }
 }
 
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
+impl Waiting {
+    /// There is nothing to wait for any more, whenever the caller looks.
+    pub(super) fn end(&self) {
+        if self.ended.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let mut edges = self.waits.edges();
         let Some(of) = edges.get_mut(&self.from) else {
             return;
@@ -55,6 +62,12 @@ impl Drop for Waiting<'_> {
         if of.is_empty() {
             edges.remove(&self.from);
         }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
