@@ -63,14 +63,23 @@ pub fn accepted(bytes: &[u8]) -> Result<bool> {
 
 /// Connects to `addr` and upgrades; the stream blocks, with a time limit. `nth` picks the source.
 pub fn open(addr: SocketAddrV4, nth: usize) -> Result<TcpStream> {
+    open_at(addr, nth, "/")
+}
+
+/// As [`open`], at another path.
+pub fn open_at(addr: SocketAddrV4, nth: usize, path: &str) -> Result<TcpStream> {
     let mut stream = connect(addr, nth)?;
-    upgrade(&mut stream, addr)?;
+    answered(&mut stream, &request_for(addr, path))?;
     Ok(stream)
 }
 
 /// The client's half of the opening handshake, on a stream that blocks.
 pub fn upgrade(stream: &mut (impl Read + Write), addr: SocketAddrV4) -> Result<()> {
-    stream.write_all(request(addr).as_bytes())?;
+    answered(stream, &request(addr))
+}
+
+fn answered(stream: &mut (impl Read + Write), request: &str) -> Result<()> {
+    stream.write_all(request.as_bytes())?;
     let (mut answer, mut chunk) = (Vec::new(), [0; 1024]);
     while !accepted(&answer)? {
         match stream.read(&mut chunk)? {

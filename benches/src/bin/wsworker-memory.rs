@@ -1,9 +1,10 @@
 //! What a connection holds of a server's memory: at rest, after a message, and with a frame announced;
-//! what a member of a room holds, and what an object leaves behind that sleeps.
+//! what a member of a room holds, and what an object leaves behind that sleeps, with a socket and without.
 //! Measures user space only: the kernel's buffers for a socket are the same for every server.
 
 #![allow(clippy::print_stdout, reason = "the table goes to standard output")]
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use wsworker_bench::load::idle::{self, Idle};
 use wsworker_bench::load::increments::{Generator, Increments};
 use wsworker_bench::machine;
+use wsworker_bench::net;
 use wsworker_bench::process::Memory;
 use wsworker_bench::server::{Recipe, beside};
 
@@ -33,7 +35,7 @@ struct Args {
     #[arg(long, default_value_t = 1 << 20)]
     declared: u64,
     /// Only servers whose name holds one of these parts, separated by commas; `room` for all rooms,
-    /// `objects` for objects that sleep.
+    /// `objects` for objects that sleep, `alone` for those with a socket.
     #[arg(long, value_delimiter = ',')]
     servers: Vec<String>,
     /// wsworker's echo example [default: examples/echo beside this program].
@@ -42,6 +44,9 @@ struct Args {
     /// An echo whose handler's future is 16 KiB large [default: beside this program].
     #[arg(long)]
     bigfuture: Option<PathBuf>,
+    /// Rooms of wsworker's, one for each path [default: bench-rooms beside this program].
+    #[arg(long)]
+    rooms: Option<PathBuf>,
     /// A room of wsworker's [default: beside this program].
     #[arg(long)]
     room: Option<PathBuf>,
@@ -66,6 +71,9 @@ struct Args {
     /// Fails if a sleeping object takes more bytes.
     #[arg(long)]
     max_asleep: Option<f64>,
+    /// Fails if a connection and a sleeping object of its own take more bytes.
+    #[arg(long)]
+    max_alone: Option<f64>,
     /// Prints one JSON line instead of the table.
     #[arg(long)]
     json: bool,
@@ -77,6 +85,7 @@ struct Lines {
     connections: Vec<Line>,
     members: Vec<Each>,
     asleep: Vec<Each>,
+    alone: Vec<Each>,
 }
 
 /// Bytes for each member of a room, or for each object.
@@ -102,11 +111,13 @@ fn main() -> Result<()> {
         "nothing is to be measured"
     );
     // Both the load and, by inheritance, the servers.
-    machine::raise_open_files(args.conns.max(args.announcing) as u64 + 512)?;
+    let most = args.conns + args.conns / 10;
+    machine::raise_open_files(most.max(args.announcing) as u64 + 512)?;
     let lines = Lines {
         connections: measured(args.echoes()?, |recipe| args.connection(recipe))?,
         members: measured(args.rooms()?, |recipe| args.member(recipe))?,
         asleep: measured(args.counters()?, |recipe| args.asleep(recipe))?,
+        alone: measured(args.hermits()?, |recipe| args.alone(recipe))?,
     };
     args.report(&lines)?;
     args.check(&lines)
@@ -157,6 +168,15 @@ impl Args {
         let mut recipes = Vec::new();
         if self.wants("objects") {
             let program = path(&self.counter, "bench-counter");
+            recipes.push(Recipe::wsworker("wsworker", &program)?);
+        }
+        Ok(recipes)
+    }
+
+    fn hermits(&self) -> Result<Vec<Recipe>> {
+        let mut recipes = Vec::new();
+        if self.wants("alone") {
+            let program = path(&self.rooms, "bench-rooms");
             recipes.push(Recipe::wsworker("wsworker", &program)?);
         }
         Ok(recipes)
@@ -238,6 +258,30 @@ impl Args {
         })
     }
 
+    /// A connection at rest, alone in a room that sleeps.
+    fn alone(&self, recipe: &Recipe) -> Result<Each> {
+        /// A room's `hibernate_after`, and what it takes to put all to sleep.
+        const ASLEEP: Duration = Duration::from_secs(12);
+        let server = recipe.start()?;
+        let target = server.target();
+        let enter = |range: Range<usize>| -> Result<Vec<_>> {
+            let enter = |nth| net::open_at(target.addr, nth, &format!("/{nth}"));
+            range.map(enter).collect()
+        };
+        // What is allocated once is none's.
+        let _first = enter(0..self.conns / 10)?;
+        thread::sleep(ASLEEP);
+        let before = Memory::settled(target.pid)?;
+
+        let _more = enter(self.conns / 10..self.conns + self.conns / 10)?;
+        thread::sleep(ASLEEP);
+        let asleep = Memory::settled(target.pid)?;
+        Ok(Each {
+            server: recipe.name,
+            bytes: asleep.each_since(&before, self.conns).anon,
+        })
+    }
+
     fn check(&self, lines: &Lines) -> Result<()> {
         for line in &lines.connections {
             let idle = line.idle.max(line.idle_after_a_message);
@@ -255,6 +299,10 @@ impl Args {
                 "a sleeping object",
                 line.bytes,
             )?;
+        }
+        for line in &lines.alone {
+            let what = "a connection and its sleeping object";
+            at_most(self.max_alone, line.server, what, line.bytes)?;
         }
         Ok(())
     }
@@ -287,6 +335,7 @@ impl Args {
             &format!("a sleeping object of {}", self.objects),
             &lines.asleep,
         );
+        table("a connection and its sleeping object", &lines.alone);
         Ok(())
     }
 }

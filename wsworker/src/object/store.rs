@@ -26,7 +26,7 @@ pub(super) struct Store {
     storage: Arc<Closable>,
     key: ObjectKey,
     /// If its class has SQL.
-    own: Option<Own>,
+    own: Option<Box<Own>>,
     /// Without SQL: it is known that there is no database with its state.
     checked: AtomicBool,
 }
@@ -52,12 +52,14 @@ struct Opened {
 
 impl Store {
     pub(super) fn new(storage: &Arc<Closable>, key: &ObjectKey, sql: bool) -> Self {
-        let own = || Own {
-            opened: AsyncMutex::default(),
-            open: AtomicBool::new(false),
-            clear: AtomicBool::new(false),
-            event: AtomicU64::new(0),
-            deadline: Mutex::new(Instant::now()),
+        let own = || {
+            Box::new(Own {
+                opened: AsyncMutex::default(),
+                open: AtomicBool::new(false),
+                clear: AtomicBool::new(false),
+                event: AtomicU64::new(0),
+                deadline: Mutex::new(Instant::now()),
+            })
         };
         Self {
             storage: storage.clone(),
@@ -266,7 +268,7 @@ impl Store {
     }
 
     fn own(&self) -> Result<&Own> {
-        self.own.as_ref().ok_or_else(|| {
+        self.own.as_deref().ok_or_else(|| {
             let class = &self.key.class;
             Error::config(format!(
                 "the class '{class}' has no SQL: write `#[durable_object(sql)]` on its struct"
