@@ -113,11 +113,13 @@ fn main() -> Result<()> {
     // Both the load and, by inheritance, the servers.
     let most = args.conns + args.conns / 10;
     machine::raise_open_files(most.max(args.announcing) as u64 + 512)?;
+    let counters = args.ours("objects", &args.counter, "bench-counter")?;
+    let alone = args.ours("alone", &args.rooms, "bench-rooms")?;
     let lines = Lines {
         connections: measured(args.echoes()?, |recipe| args.connection(recipe))?,
         members: measured(args.rooms()?, |recipe| args.member(recipe))?,
-        asleep: measured(args.counters()?, |recipe| args.asleep(recipe))?,
-        alone: measured(args.hermits()?, |recipe| args.alone(recipe))?,
+        asleep: measured(counters, |recipe| args.asleep(recipe))?,
+        alone: measured(alone, |recipe| args.alone(recipe))?,
     };
     args.report(&lines)?;
     args.check(&lines)
@@ -164,22 +166,10 @@ impl Args {
         Ok(recipes)
     }
 
-    fn counters(&self) -> Result<Vec<Recipe>> {
-        let mut recipes = Vec::new();
-        if self.wants("objects") {
-            let program = path(&self.counter, "bench-counter");
-            recipes.push(Recipe::wsworker("wsworker", &program)?);
-        }
-        Ok(recipes)
-    }
-
-    fn hermits(&self) -> Result<Vec<Recipe>> {
-        let mut recipes = Vec::new();
-        if self.wants("alone") {
-            let program = path(&self.rooms, "bench-rooms");
-            recipes.push(Recipe::wsworker("wsworker", &program)?);
-        }
-        Ok(recipes)
+    /// A program of wsworker's, if what it shows is wanted.
+    fn ours(&self, shown: &str, given: &Option<PathBuf>, name: &str) -> Result<Vec<Recipe>> {
+        let recipe = || Recipe::wsworker("wsworker", &path(given, name));
+        self.wants(shown).then(recipe).into_iter().collect()
     }
 
     fn wants(&self, name: &str) -> bool {
