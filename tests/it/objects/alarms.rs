@@ -1,17 +1,21 @@
 //! Alarms: at their time, at least once, and tried again.
 
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use wsworker::__private::Called;
 use wsworker::ObjectId;
-use wsworker::storage::{Alarm, AlarmChange, Batch, MemoryStorage, ObjectKey};
+use wsworker::storage::{
+    Alarm, AlarmChange, Batch, Commit, MemoryStorage, ObjectKey, SqliteStorage,
+};
 
 use super::probe::serve;
 use super::storage::Scripted;
 use super::*;
 use crate::log::Logged;
+use crate::server::within_time;
 
 #[tokio::test(start_paused = true)]
 async fn an_alarm_comes_at_its_time_and_is_gone() {
@@ -99,6 +103,63 @@ async fn thousands_of_alarms_all_come() {
     tokio::time::sleep(Duration::from_secs(30)).await;
     for n in 0..3000 {
         assert_eq!(get(&server, &format!("/{n}/alarms")).await, "1");
+    }
+}
+
+#[test]
+fn tens_of_thousands_of_alarms_at_once_all_come_from_a_disk() {
+    const COUNT: u32 = 20_000;
+    within_time(Duration::from_secs(120), async || {
+        let directory = tempfile::tempdir().unwrap();
+        let storage = SqliteStorage::open(directory.path()).unwrap();
+        // Each is due. As if so many events had set one while no server ran.
+        let due = (0..COUNT).map(|id| Commit {
+            object: ObjectKey {
+                class: "Prompt".into(),
+                id: std::array::from_fn(|n| id.to_be_bytes()[n % 4]),
+            },
+            batch: Arc::new(Batch {
+                alarm: Some(AlarmChange::Set(Alarm { at: 1, retries: 0 })),
+                ..Batch::default()
+            }),
+        });
+        for stored in storage.commit_all(due.collect()).await {
+            stored.unwrap();
+        }
+        let server = Server::new(Rooms).object::<Prompt>().storage(storage);
+        let server = TestServer::start(server, Via::Memory).await.unwrap();
+        loop {
+            let came = CAME.lock().unwrap().len();
+            if came == COUNT as usize {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        server.shutdown().await.unwrap();
+        let storage = SqliteStorage::open(directory.path()).unwrap();
+        assert_eq!(storage.alarms(10).await.unwrap(), [], "one is left");
+        let most = CAME.lock().unwrap().values().copied().max();
+        assert_eq!(most, Some(1), "one came twice though none failed");
+    });
+}
+
+/// Notes in its storage and in `CAME` that its alarm came.
+#[durable_object]
+struct Prompt(ObjectContext);
+
+static CAME: LazyLock<Mutex<HashMap<ObjectId, u32>>> = LazyLock::new(Mutex::default);
+
+impl DurableObject for Prompt {
+    async fn new(ctx: ObjectContext, _: Env) -> Result<Self> {
+        Ok(Self(ctx))
+    }
+
+    async fn alarm(&mut self, _: AlarmInfo) -> Result<()> {
+        let storage = self.0.storage();
+        let before = storage.get::<u32>("came").await?.unwrap_or(0);
+        storage.put("came", &(before + 1))?;
+        CAME.lock().unwrap().insert(self.0.id(), before + 1);
+        Ok(())
     }
 }
 

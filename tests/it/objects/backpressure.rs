@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use wsworker::Slow;
 use wsworker::storage::{FaultyStorage, MemoryStorage};
 
 use super::storage::Scripted;
@@ -120,4 +121,40 @@ fn events_that_write_nothing_wait_too_when_much_waits_for_a_commit() {
             ws.expect_text(&line).await;
         }
     });
+}
+
+/// Both were sent while the socket had room, and when they leave it has room for one.
+async fn two_that_leave_together(slow: Slow) -> (TestServer, TestSocket) {
+    let storage = Scripted::held();
+    let server = Server::new(Rooms).object::<Room>().storage(storage.clone());
+    let server = server.max_buffered(100_000).slow(slow);
+    let server = TestServer::start(server, Via::Memory).await.unwrap();
+    let mut full = server.connect("/a").await.unwrap();
+    full.stall();
+    let mut writes = server.connect("/a").await.unwrap();
+    for text in ["first", "second"] {
+        writes.send("put k v").unwrap();
+        writes.send(format!("others {}", text.repeat(100_000))).unwrap();
+    }
+    writes.quiet_for(Duration::from_millis(50)).await.unwrap();
+    storage.let_go(100);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    full.resume();
+    (server, full)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_is_full_when_a_commit_lets_messages_out_is_closed() {
+    let (_server, mut full) = two_that_leave_together(Slow::Close).await;
+    assert_eq!(full.text().await.unwrap(), "first".repeat(100_000));
+    assert_eq!(full.closed().await.unwrap().code, 1013);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_is_full_when_a_commit_lets_messages_out_misses_them_if_told_to() {
+    let (server, mut full) = two_that_leave_together(Slow::Drop).await;
+    assert_eq!(full.text().await.unwrap(), "first".repeat(100_000));
+    // The second is not there, and it goes on.
+    assert_eq!(ask(&mut full, "get k").await, "v");
+    drop(server);
 }

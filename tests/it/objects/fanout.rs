@@ -2,17 +2,21 @@
 //! runtime alone as those of `Server::run` do, and on several that share one.
 
 use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::sync::{LazyLock, Mutex};
+use std::thread;
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use wsworker::__private::settle_here;
 use wsworker::{Slow, WebSocketPair};
 
 use super::*;
-use crate::raw::{CLOSE, Frame, RawClient, encode_all};
+use crate::raw::{CLOSE, Frame, Head, RawClient, encode_all};
 use crate::server::{Served, within, within_time};
 
 /// Numbers all that it sends, and notes what each of its sockets is to get.
@@ -283,4 +287,90 @@ fn who_reads_late_gets_everything_in_order() {
             late.expect_text(&text(number)).await;
         }
     });
+}
+
+/// With a system call for each message it would come in pieces now and then.
+#[test]
+fn what_an_event_sends_a_member_comes_in_one_piece() {
+    within(async || {
+        let _settled = settle_here();
+        let served = Served::start_with(Bursts, |server| {
+            server.storage(wsworker::storage::MemoryStorage::new())
+        });
+        let served = served.await;
+        let whole: Vec<u8> = (0..BURST)
+            .flat_map(|n| [0x81, 2, b'0' + n / 10, b'0' + n % 10])
+            .collect();
+        // On threads of their own, which read meanwhile.
+        let (read, mut pieces) = mpsc::unbounded_channel();
+        for _ in 0..10 {
+            let (addr, read) = (served.addr, read.clone());
+            thread::spawn(move || {
+                let mut socket = opened(addr);
+                let mut bytes = [0; 4096];
+                while let Ok(count @ 1..) = socket.read(&mut bytes) {
+                    read.send(bytes[..count].to_vec()).unwrap();
+                }
+            });
+            assert_eq!(pieces.recv().await.unwrap(), b"\x81\x05hello");
+        }
+        let mut asks = RawClient::open(served.addr).await;
+        asks.expect_text("hello").await;
+        for _ in 0..50 {
+            asks.send(Frame::text("burst")).await;
+            for _ in 0..10 {
+                assert_eq!(pieces.recv().await.unwrap(), whole);
+            }
+        }
+    });
+}
+
+/// A WebSocket of no runtime's, behind the response to its request.
+fn opened(addr: SocketAddr) -> std::net::TcpStream {
+    let mut socket = std::net::TcpStream::connect(addr).unwrap();
+    let head = Head::upgrade("/", &addr.to_string());
+    socket.write_all(&head.encode()).unwrap();
+    let (mut seen, mut byte) = (Vec::new(), [0]);
+    while !seen.ends_with(b"\r\n\r\n") {
+        socket.read_exact(&mut byte).unwrap();
+        seen.push(byte[0]);
+    }
+    socket
+}
+
+const BURST: u8 = 40;
+
+/// Broadcasts many messages in each event, with some time between them.
+#[durable_object]
+struct Burst(ObjectContext);
+
+impl DurableObject for Burst {
+    async fn new(ctx: ObjectContext, _: Env) -> Result<Self> {
+        Ok(Self(ctx))
+    }
+
+    async fn on_open(&mut self, ws: &WebSocket, _: &Request) -> Result<()> {
+        ws.send("hello")
+    }
+
+    async fn on_message(&mut self, ws: &WebSocket, _: Message) -> Result<()> {
+        for n in 0..BURST {
+            let others = self.0.sockets().except(ws);
+            others.broadcast(format!("{n:02}"));
+            // It could have left meanwhile.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+}
+
+#[worker(objects(Burst))]
+#[derive(Clone)]
+struct Bursts;
+
+impl Worker for Bursts {
+    async fn fetch(&mut self, req: Request, env: &Env) -> Result<Response> {
+        let burst = env.durable_object::<Burst>().get_by_name("burst");
+        burst.fetch(req).await
+    }
 }

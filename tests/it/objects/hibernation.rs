@@ -1,8 +1,14 @@
 //! Objects that nobody needs leave memory, and their sockets stay.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::task::JoinSet;
+use wsworker::ObjectId;
 use wsworker::storage::MemoryStorage;
 
 use super::probe::serve;
@@ -10,7 +16,7 @@ use super::storage::Scripted;
 use super::*;
 use crate::log::Logged;
 use crate::raw::{Frame, RawClient};
-use crate::server::{Served, within};
+use crate::server::{Served, within, within_time};
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_object_is_dropped_and_built_again() {
@@ -62,6 +68,141 @@ async fn an_eviction_never_meets_a_message() {
     for n in 1..200u64 {
         assert_eq!(ask(&mut ws, "incr").await, n.to_string());
         tokio::time::sleep(Duration::from_millis(9900 + n)).await;
+    }
+}
+
+/// Events of a few objects from several threads, each after about the time that an idle
+/// object is kept for: of none there are ever two, and none misses an event.
+#[test]
+fn evictions_on_several_threads_meet_no_event_and_leave_one_instance() {
+    within_time(Duration::from_secs(60), async || {
+        let several = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(3)
+            .enable_all()
+            .build()
+            .unwrap();
+        let raced = several.spawn(async {
+            let seed: u64 = rand::random();
+            println!("seed {seed}");
+            let served = Served::start_with(Naps, |server| server.storage(MemoryStorage::new()));
+            let addr = served.await.addr;
+            let mut racing = JoinSet::new();
+            for nth in 0..12 {
+                let mut rng = StdRng::seed_from_u64(seed + nth);
+                racing.spawn(async move {
+                    // A third keeps a socket, and the others' objects leave nothing behind.
+                    let path = format!("/{}", nth % 4);
+                    let mut socket = match nth % 3 {
+                        0 => Some(RawClient::open_at(addr, &path).await),
+                        _ => None,
+                    };
+                    let mut last = 0;
+                    for _ in 0..150 {
+                        let count = match &mut socket {
+                            Some(client) => {
+                                client.send(Frame::text("incr")).await;
+                                client.read_frame().await.text().parse::<u32>()
+                            }
+                            None => {
+                                let mut plain = RawClient::connect(addr).await;
+                                plain.get(&path).await.text().parse::<u32>()
+                            }
+                        };
+                        let count = count.unwrap();
+                        assert!(count > last, "{count} after {last}");
+                        last = count;
+                        let micros = rng.random_range(500..1500);
+                        tokio::time::sleep(Duration::from_micros(micros)).await;
+                    }
+                });
+            }
+            racing.join_all().await;
+            for nth in 0..4 {
+                let mut plain = RawClient::connect(addr).await;
+                let count = plain.get(&format!("/{nth}")).await.text().to_owned();
+                assert_eq!(count, (3 * 150 + 1).to_string(), "of object {nth}");
+            }
+        });
+        raced.await.unwrap();
+        several.shutdown_background();
+        let built = NAPS
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(_, (_, built))| built)
+            .sum::<usize>();
+        assert!(built > 100, "{built} were built: they hardly slept");
+    });
+}
+
+/// Leaves memory at the first moment, and shouts if it is there twice.
+#[durable_object(hibernate_after = "1ms")]
+struct Nap {
+    ctx: ObjectContext,
+    awake: Awake,
+}
+
+/// Of each object, how many values there are now, and were built.
+static NAPS: LazyLock<Mutex<HashMap<ObjectId, (usize, usize)>>> = LazyLock::new(Mutex::default);
+
+struct Awake(ObjectId);
+
+impl Awake {
+    fn now(id: ObjectId) -> Self {
+        let mut naps = NAPS.lock().unwrap();
+        let (awake, built) = naps.entry(id).or_default();
+        (*awake, *built) = (*awake + 1, *built + 1);
+        Self(id)
+    }
+
+    fn is_alone(&self) -> bool {
+        NAPS.lock().unwrap()[&self.0].0 == 1
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        NAPS.lock().unwrap().get_mut(&self.0).unwrap().0 -= 1;
+    }
+}
+
+impl DurableObject for Nap {
+    async fn new(ctx: ObjectContext, _: Env) -> Result<Self> {
+        let awake = Awake::now(ctx.id());
+        Ok(Self { ctx, awake })
+    }
+
+    async fn fetch(&mut self, req: Request) -> Result<Response> {
+        match req.is_upgrade() {
+            true => Ok(req.upgrade()?.accept()),
+            false => Ok(Response::text(self.count().await?.to_string())),
+        }
+    }
+
+    async fn on_message(&mut self, ws: &WebSocket, _: Message) -> Result<()> {
+        ws.send(self.count().await?.to_string())
+    }
+}
+
+impl Nap {
+    async fn count(&mut self) -> Result<u32> {
+        assert!(self.awake.is_alone(), "there are two of this object");
+        let storage = self.ctx.storage();
+        let count = storage.get::<u32>("count").await?.unwrap_or(0) + 1;
+        tokio::task::yield_now().await;
+        storage.put("count", &count)?;
+        Ok(count)
+    }
+}
+
+#[worker(objects(Nap))]
+#[derive(Clone)]
+struct Naps;
+
+impl Worker for Naps {
+    async fn fetch(&mut self, req: Request, env: &Env) -> Result<Response> {
+        let nap = env.durable_object::<Nap>().get_by_name(req.path());
+        nap.fetch(req).await
     }
 }
 

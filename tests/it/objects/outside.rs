@@ -157,8 +157,10 @@ async fn nothing_is_changed_outside_an_event() {
         storage.delete_alarm(),
         ctx.attach(&ws, "x"),
         ctx.add_tag(&ws, "x"),
+        ctx.remove_tag(&ws, "x"),
         ctx.accept(end, ["x"]).map(drop),
         ctx.wait_until(async { Ok(()) }),
+        ctx.after_commit(async { Ok(()) }),
         ctx.abort("x"),
     ] {
         let error = refused.unwrap_err().to_string();

@@ -9,6 +9,7 @@
 mod apply;
 mod backup;
 mod database;
+mod group;
 mod lock;
 mod log;
 pub(super) mod own;

@@ -108,3 +108,22 @@ fn of_the_pings_that_wait_for_an_answer_the_last_gets_one() {
     );
     assert!(handle.take_queued().is_none());
 }
+
+/// What a room has to keep for many members who do not read is there once.
+#[cfg(feature = "objects")]
+#[test]
+fn frames_for_many_wait_in_one_place() {
+    let frames = Bytes::from(vec![0x82; 64 << 10]);
+    for _ in 0..3 {
+        let member = handle(1 << 20);
+        member.send_frames(&frames).unwrap();
+        member.send_frames(&frames).unwrap();
+        let batch = member.take_queued().unwrap();
+        assert_eq!(batch.len(), 2 * frames.len());
+        let mut slices = [std::io::IoSlice::new(&[]); crate::wire::batch::SLICES];
+        let count = batch.slices(&mut slices);
+        for slice in &slices[..count] {
+            assert_eq!(slice.as_ptr(), frames.as_ptr());
+        }
+    }
+}

@@ -3,12 +3,13 @@
 use std::iter::repeat_with;
 use std::sync::Arc;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use super::apply::{Apply, Classes};
 use super::database::{Place, touch};
+use super::group::{Failure, store_each};
 use super::log::{Limits, Log};
 use super::threads::{Threads, ended};
 use crate::error::Result;
@@ -27,19 +28,6 @@ pub(super) struct Writer(Threads<Job>);
 struct Job {
     commits: Vec<Commit>,
     answer: oneshot::Sender<Vec<Result<()>>>,
-}
-
-/// Why nothing of a group was stored.
-struct Failure {
-    /// Whose statements failed; `None` if it was the transaction's own.
-    at: Option<usize>,
-    error: rusqlite::Error,
-}
-
-impl Failure {
-    fn is_full(&self) -> bool {
-        self.error.sqlite_error_code() == Some(ErrorCode::DiskFull)
-    }
 }
 
 impl Writer {
@@ -107,37 +95,11 @@ impl Worker {
 
     /// Commits what can be; gives what became of each.
     fn settle(&mut self, group: &[Commit]) -> Vec<Result<()>> {
-        let mut results: Vec<_> = group.iter().map(|_| Ok(())).collect();
-        let mut ranges = Vec::new();
-        ranges.push(0..group.len());
-        while let Some(range) = ranges.pop() {
-            let Err(failure) = self.transaction(&group[range.clone()]) else {
-                continue;
-            };
-            let failed = match failure.at {
-                // The others are tried again, without it. No savepoints: a full disk
-                // makes SQLite undo the whole transaction all the same.
-                Some(at) => {
-                    let at = range.start + at;
-                    ranges.push(at + 1..range.end);
-                    ranges.push(range.start..at);
-                    at..at + 1
-                }
-                // Some of them may find room.
-                None if failure.is_full() && range.len() > 1 => {
-                    let middle = range.start + range.len() / 2;
-                    ranges.push(middle..range.end);
-                    ranges.push(range.start..middle);
-                    continue;
-                }
-                None => range,
-            };
-            let error = Arc::new(failure.error);
-            for result in &mut results[failed] {
-                *result = Err(self.place.failed("commit to", Arc::clone(&error)));
-            }
-        }
-        results
+        let place = Arc::clone(&self.place);
+        let stored = store_each(group, |part| self.transaction(part));
+        let told = |error| place.failed("commit to", error);
+        let results = stored.into_iter().map(|stored| stored.map_err(told));
+        results.collect()
     }
 
     /// Stores all of the group, or nothing.
