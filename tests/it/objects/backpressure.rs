@@ -134,7 +134,9 @@ async fn two_that_leave_together(slow: Slow) -> (TestServer, TestSocket) {
     let mut writes = server.connect("/a").await.unwrap();
     for text in ["first", "second"] {
         writes.send("put k v").unwrap();
-        writes.send(format!("others {}", text.repeat(100_000))).unwrap();
+        writes
+            .send(format!("others {}", text.repeat(100_000)))
+            .unwrap();
     }
     writes.quiet_for(Duration::from_millis(50)).await.unwrap();
     storage.let_go(100);

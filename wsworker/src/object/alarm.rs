@@ -95,7 +95,14 @@ fn delay(retries: u32) -> Result<u64> {
 pub(super) async fn run(objects: &Arc<Objects>) {
     let firing = Arc::new(Mutex::new(HashSet::<ObjectKey>::new()));
     let places = Arc::new(Semaphore::new(AT_ONCE));
+    // On a storage that cannot tell now they are reported when they are due.
+    let classes = objects.shared.storage.alarm_classes().await;
     let mut reported = HashSet::new();
+    for class in classes.unwrap_or_default() {
+        if !objects.by_name.contains_key(&*class) {
+            report(&class, &mut reported);
+        }
+    }
     let mut look_ahead = LOOK_AHEAD;
     loop {
         let changed = objects.shared.alarms.notified();
@@ -114,12 +121,7 @@ pub(super) async fn run(objects: &Arc<Objects>) {
                 break;
             }
             let Some(class) = objects.by_name.get(&*key.class) else {
-                if reported.insert(key.class.clone()) {
-                    warn(&format!(
-                        "an alarm is due, and its class '{}' is not registered: it is kept",
-                        key.class
-                    ));
-                }
+                report(&key.class, &mut reported);
                 continue;
             };
             if !lock(&firing).insert(key.clone()) {
@@ -155,6 +157,15 @@ pub(super) async fn run(objects: &Arc<Objects>) {
         }
         // Either is a reason to look again.
         let _ = timeout(next, changed).await;
+    }
+}
+
+/// Says once that nobody can fire the alarms of this class.
+fn report(class: &Arc<str>, reported: &mut HashSet<Arc<str>>) {
+    if reported.insert(class.clone()) {
+        warn(&format!(
+            "objects of the class '{class}' have alarms, and it is not registered: they are kept"
+        ));
     }
 }
 

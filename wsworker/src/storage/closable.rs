@@ -53,6 +53,10 @@ impl Storage for Closable {
         self.open()?.alarms(limit).await
     }
 
+    async fn alarm_classes(&self) -> Result<Vec<Arc<str>>> {
+        self.open()?.alarm_classes().await
+    }
+
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {
         self.open()?.commit(object, batch).await
     }

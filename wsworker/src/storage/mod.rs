@@ -17,6 +17,7 @@ mod sqlite;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod suite;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,6 +69,14 @@ pub trait Storage: Send + Sync + 'static {
     /// The alarms that are due first, over all objects, at most `limit`, the earliest
     /// first.
     async fn alarms(&self, limit: usize) -> Result<Vec<(ObjectKey, Alarm)>>;
+
+    /// The classes of the objects that have an alarm, each once, in any order. By default
+    /// from all of [`alarms`](Self::alarms).
+    async fn alarm_classes(&self) -> Result<Vec<Arc<str>>> {
+        let alarms = self.alarms(usize::MAX).await?;
+        let classes: HashSet<_> = alarms.into_iter().map(|(object, _)| object.class).collect();
+        Ok(classes.into_iter().collect())
+    }
 
     /// Stores a batch.
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()>;
@@ -131,6 +140,10 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 
     async fn alarms(&self, limit: usize) -> Result<Vec<(ObjectKey, Alarm)>> {
         (**self).alarms(limit).await
+    }
+
+    async fn alarm_classes(&self) -> Result<Vec<Arc<str>>> {
+        (**self).alarm_classes().await
     }
 
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {

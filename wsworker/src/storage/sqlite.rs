@@ -165,6 +165,10 @@ impl Storage for SqliteStorage {
         self.readers.read(move |reader| reader.alarms(limit)).await
     }
 
+    async fn alarm_classes(&self) -> Result<Vec<Arc<str>>> {
+        self.readers.read(|reader| reader.alarm_classes()).await
+    }
+
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {
         let (object, batch) = (object.clone(), Arc::new(batch));
         let committed = self.commit_all(vec![Commit { object, batch }]).await;

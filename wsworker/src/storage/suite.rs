@@ -80,6 +80,7 @@ pub async fn check<S: Storage>(empty: impl AsyncFn() -> S) {
             an_alarm_is_set_replaced_and_deleted
             alarms_come_by_their_time
             any_time_may_be_set
+            classes_with_alarms_are_known
             alarms_at_one_time_all_come;
         calls:
             commits_apply_in_the_order_of_calls

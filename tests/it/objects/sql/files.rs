@@ -8,6 +8,7 @@ use tempfile::tempdir;
 use wsworker::storage::ObjectKey;
 
 use super::*;
+use crate::log::Logged;
 
 /// Of the files in this directory that the process has open.
 #[cfg(target_os = "linux")]
@@ -221,6 +222,28 @@ async fn a_class_that_gains_or_loses_sql_is_an_error_and_no_empty_state() {
     let server = plain().await;
     assert_eq!(tell(&server, "a", &[]).await, Ok("done".into()));
     assert_eq!(tell(&server, "b", &[]).await, Err(500));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_alarm_of_a_class_that_lost_sql_is_put_off_and_comes_when_it_has_it_again() {
+    let logged = Logged::start();
+    let storage = Arc::new(MemoryStorage::new());
+    let server = ledgers_on(storage.clone()).await;
+    ask(&server, &["alarm 1000"]).await;
+    server.shutdown().await.unwrap();
+
+    let plain = Server::new(changed::Plains).storage(storage.clone());
+    let plain = TestServer::start(plain, Via::Memory).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(150)).await;
+    let tries = logged.take("the alarm of Ledger");
+    assert!((2..=4).contains(&tries.len()), "{tries:?}");
+    plain.shutdown().await.unwrap();
+
+    // A server's clock begins with the system's, which no test moves.
+    let server = ledgers_on(storage).await;
+    tokio::time::sleep(Duration::from_secs(150 + 70)).await;
+    let alarms = "sql SELECT count(*) FROM t WHERE b = 'alarm'";
+    assert_eq!(ask(&server, &[alarms]).await, "1");
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ const BEGIN: &str = "BEGIN";
 const END: &str = "COMMIT";
 const GET: &str = "SELECT value FROM entries WHERE class = ?1 AND object = ?2 AND key = ?3";
 const ALARM: &str = "SELECT at, retries FROM alarms WHERE class = ?1 AND object = ?2";
+const ALARM_CLASSES: &str = "SELECT name FROM classes
+    WHERE EXISTS (SELECT 1 FROM alarms WHERE class = number)";
 const ALARMS: &str = "SELECT at, retries, name, object FROM alarms
     CROSS JOIN classes ON number = class ORDER BY at < 0, at LIMIT ?1";
 const LIST_FROM: &str = "SELECT key, value FROM entries
@@ -142,6 +144,12 @@ impl Reader {
             Ok((ObjectKey { class, id }, alarm(row)?))
         });
         alarms?.collect()
+    }
+
+    pub(super) fn alarm_classes(&mut self) -> Result<Vec<Arc<str>>> {
+        let mut statement = self.connection.prepare_cached(ALARM_CLASSES)?;
+        let classes = statement.query_map([], |row| Ok(row.get_ref(0)?.as_str()?.into()));
+        classes?.collect()
     }
 
     /// What it reads is of one moment.

@@ -31,6 +31,28 @@ pub(super) async fn an_alarm_is_set_replaced_and_deleted(storage: Shared) {
     assert_eq!(all(&storage, &object).await, entries([("key", "2")]));
 }
 
+pub(super) async fn classes_with_alarms_are_known(storage: Shared) {
+    let known = async || {
+        let mut classes = storage.alarm_classes().await.unwrap();
+        classes.sort();
+        classes
+    };
+    assert!(known().await.is_empty());
+    // A class without alarms is none of them.
+    let stored = put([("key", "1")]);
+    storage.commit(&object_of("c", 1), stored).await.unwrap();
+    for (class, id) in [("b", 1), ("a", 2), ("b", 3)] {
+        let set = alarm(AlarmChange::Set(at(id.into())));
+        storage.commit(&object_of(class, id), set).await.unwrap();
+    }
+    assert_eq!(known().await, ["a".into(), "b".into()]);
+    for id in [1, 3] {
+        let deleted = alarm(AlarmChange::Delete);
+        storage.commit(&object_of("b", id), deleted).await.unwrap();
+    }
+    assert_eq!(known().await, ["a".into()]);
+}
+
 pub(super) async fn alarms_come_by_their_time(storage: Shared) {
     let times = [50_u32, 10, 40, 20, 30, 300, 256, 255];
     for time in times {
