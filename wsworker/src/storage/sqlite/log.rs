@@ -1,9 +1,9 @@
 //! Keeps the write-ahead log short: who copies it into the database, and when.
 //! Does not write what is in it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -21,9 +21,10 @@ pub(super) struct Limits {
     /// So many are copied beside the commits.
     pub(super) copy: usize,
     /// With so many the log is to start afresh as soon as little is left to be copied, for
-    /// which commits have to wait, if the copies are brief; with four times as many in any
-    /// case.
+    /// which commits have to wait, if the copies are brief.
     pub(super) restart: usize,
+    /// With so many in any case, though commits have to wait for all that is left.
+    pub(super) full: usize,
 }
 
 impl Limits {
@@ -40,6 +41,9 @@ const BRIEF: Duration = Duration::from_millis(4);
 /// How long commits wait for readers that still need the log, before it starts afresh.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How long commits wait for a copy under way, when the log is full.
+const PAUSE_FOR_COPY: Duration = Duration::from_secs(1);
+
 /// After a checkpoint that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -54,7 +58,7 @@ pub(super) struct Log {
     copy_at: usize,
     /// When it could not be emptied. Each try writes all that has been copied before.
     in_vain: Option<Instant>,
-    copying: Arc<AtomicBool>,
+    copying: Arc<Copying>,
     /// The last copy was.
     brief: Arc<AtomicBool>,
     /// `None` while it is dropped.
@@ -65,7 +69,7 @@ pub(super) struct Log {
 impl Log {
     pub(super) fn start(place: &Arc<Place>, limits: Limits) -> Result<Self> {
         let (wake, woken) = sync_channel(1);
-        let copying = Arc::new(AtomicBool::new(false));
+        let copying = Arc::<Copying>::default();
         let brief = Arc::new(AtomicBool::new(true));
         let copier = Copier {
             connection: place.open_to_checkpoint()?,
@@ -96,12 +100,24 @@ impl Log {
             (self.grow, self.copy_at) = (0, 0);
         }
         self.pages = pages;
-        if self.copying.load(Ordering::Acquire) {
+        let Limits {
+            copy,
+            restart,
+            full,
+        } = self.limits;
+        let is_full = pages >= full.max(self.grow);
+        let patience = if is_full {
+            PAUSE_FOR_COPY
+        } else {
+            Duration::ZERO
+        };
+        if !self.copying.ends_within(patience) {
+            if is_full {
+                self.grow = pages + copy;
+            }
             return;
         }
-        let Limits { copy, restart } = self.limits;
         let (left, little) = (pages.saturating_sub(copied), self.limits.little());
-        let is_full = pages >= (4 * restart).max(self.grow);
         let is_long = pages >= restart.max(self.grow) && self.brief.load(Ordering::Relaxed);
         let due = if is_long { little } else { copy };
         if is_full || is_long && left <= little {
@@ -109,7 +125,7 @@ impl Log {
             self.grow = if restarted { 0 } else { pages + copy };
         } else if left >= due && pages >= self.copy_at {
             self.copy_at = pages + little;
-            self.copying.store(true, Ordering::Release);
+            self.copying.begin();
             if let Some(wake) = &self.wake {
                 let _ = wake.try_send(());
             }
@@ -147,7 +163,39 @@ impl Default for Limits {
         Self {
             copy: 4 << 10,
             restart: 4 << 10,
+            full: 16 << 10,
         }
+    }
+}
+
+/// Is a copy under way?
+#[derive(Default)]
+struct Copying {
+    under_way: Mutex<bool>,
+    ended: Condvar,
+}
+
+impl Copying {
+    fn begin(&self) {
+        *self.under_way() = true;
+    }
+
+    fn end(&self) {
+        *self.under_way() = false;
+        self.ended.notify_one();
+    }
+
+    /// None is, or it ends in this time.
+    fn ends_within(&self, time: Duration) -> bool {
+        let under_way = self.under_way();
+        let waited = self.ended.wait_timeout_while(under_way, time, |is| *is);
+        !*waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, bool> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -155,7 +203,7 @@ impl Default for Limits {
 struct Copier {
     connection: Connection,
     place: Arc<Place>,
-    copying: Arc<AtomicBool>,
+    copying: Arc<Copying>,
     brief: Arc<AtomicBool>,
 }
 
@@ -170,7 +218,7 @@ impl Copier {
             }
             self.brief
                 .store(started.elapsed() < BRIEF, Ordering::Relaxed);
-            self.copying.store(false, Ordering::Release);
+            self.copying.end();
         }
     }
 }

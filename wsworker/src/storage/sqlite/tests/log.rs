@@ -13,6 +13,7 @@ use crate::storage::{Range, Storage};
 const LIMITS: Limits = Limits {
     copy: 16,
     restart: 64,
+    full: 128,
 };
 
 /// What a failed commit left in the log is written over so.
