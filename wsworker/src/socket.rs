@@ -8,6 +8,7 @@ mod events;
 use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 #[allow(unused_imports, reason = "for `client`")]
@@ -57,8 +58,9 @@ pub(crate) trait Outlet: Any + Send + Sync {
     /// Bytes that are held.
     fn held(&self) -> usize;
 
-    /// An error if only what is held leaves no room: waiting would not help.
-    fn may_wait(&self) -> Result<()>;
+    /// Waits until what is held lets go of what it can. Gives how many bytes it goes on to
+    /// hold; an error if these alone leave no room.
+    fn settled(self: Arc<Self>) -> Pin<Box<dyn Future<Output = Result<usize>> + Send>>;
 }
 
 /// Names a connection within this process, for as long as the process lives.
@@ -149,12 +151,15 @@ impl WebSocket {
     /// Cancel safe: a dropped call changes nothing, and leaves nothing behind.
     ///
     /// # Errors
-    /// [`is_closed`](crate::Error::is_closed) once either side has closed.
+    /// [`is_closed`](crate::Error::is_closed) once either side has closed. In an event of an
+    /// object, [`is_full`](crate::Error::is_full) where what this event has sent, which leaves
+    /// after it, takes all the room.
     pub async fn ready(&self) -> Result<()> {
-        if let Way::Held(outlet) = &self.0 {
-            outlet.may_wait()?;
-        }
-        self.handle().ready().await
+        let held = match &self.0 {
+            Way::Held(outlet) => outlet.clone().settled().await?,
+            Way::Straight(_) => 0,
+        };
+        self.handle().ready(held).await
     }
 
     /// Bytes that were sent and are not written yet, frame headers included.

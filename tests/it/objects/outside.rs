@@ -141,6 +141,47 @@ async fn ready_waits_for_what_has_left_and_not_been_taken() {
     assert_eq!(ws.text().await.unwrap(), "more");
 }
 
+/// Those leave although it waits; its own do not.
+#[tokio::test(start_paused = true)]
+async fn ready_in_an_event_waits_for_what_earlier_events_sent_and_not_for_its_own() {
+    let storage = Scripted::held();
+    let (server, env) = serve::<Shared>(storage.clone()).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    let send = |shared: &Shared, bytes: usize| {
+        let ws = shared.0.sockets().iter().next().unwrap();
+        ws.send(vec![0; bytes]).unwrap();
+        ws
+    };
+    // Less than half of what may wait, so that the next one begins.
+    let first = begin(&env, move |shared| {
+        Box::pin(async move {
+            send(shared, 500_000);
+            shared.0.storage().put("k", "v")
+        })
+    });
+    tokio::time::sleep(SHORT).await;
+    let mut second = begin(&env, move |shared| {
+        Box::pin(async move {
+            let ws = send(shared, 600_000);
+            assert!(ws.send("more").unwrap_err().is_full());
+            ws.ready().await?;
+            ws.send("more")
+        })
+    });
+    assert!(timeout(SHORT, &mut second).await.is_err());
+    storage.let_go(1);
+    second.await.unwrap().unwrap();
+    first.await.unwrap().unwrap();
+    assert_eq!(ws.binary().await.unwrap().len(), 500_000);
+    assert_eq!(ws.binary().await.unwrap().len(), 600_000);
+    assert_eq!(ws.text().await.unwrap(), "more");
+    let own = begin(&env, move |shared| {
+        Box::pin(async move { send(shared, 2 << 20).ready().await })
+    });
+    let own = timeout(SHORT, own).await.unwrap().unwrap();
+    assert!(own.unwrap_err().is_full());
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_is_changed_outside_an_event() {
     let (server, env) = serve::<Shared>(MemoryStorage::new()).await;
@@ -189,6 +230,19 @@ async fn a_read_beside_the_events_leaves_nothing_old_behind() {
         Box::pin(async { shared.0.storage().get::<u32>("count").await })
     });
     assert_eq!(found.await.unwrap(), Some(1));
+}
+
+/// Its object has left memory, and another value has changed the state since.
+#[tokio::test(start_paused = true)]
+async fn a_context_that_was_kept_reads_what_is_stored_now() {
+    let (server, env) = serve::<Shared>(MemoryStorage::new()).await;
+    let kept = context(&env).await;
+    let read = async || kept.storage().get::<String>("k").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(server.handle().objects(), 0);
+    assert_eq!(read().await, None);
+    write(&env).await.unwrap().unwrap();
+    assert_eq!(read().await.as_deref(), Some("v"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -320,6 +320,10 @@ impl<T: DurableObject> Owner for Cell<T> {
             // Still in the turn: an event that waits for it has this cell and keeps it, and one
             // that ran in between could have a commit on its way that the next cell does not see.
             let forgotten = self.class.forget(&self);
+            if forgotten {
+                // Whoever has kept its context may still read.
+                self.core.cache().end();
+            }
             drop(value);
             return !forgotten;
         }

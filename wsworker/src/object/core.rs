@@ -75,6 +75,8 @@ pub(super) struct Cache {
     bytes: usize,
     /// How many batches were kept: what was read before one may be older than it.
     kept: u64,
+    /// Another one has the object's state now: nothing is kept here.
+    ended: bool,
 }
 
 /// A call's place in the mailbox.
@@ -346,7 +348,7 @@ impl Cache {
         if self.bytes + added > MAX_CACHE {
             self.forget();
         }
-        if added > MAX_CACHE {
+        if added > MAX_CACHE || self.ended {
             return;
         }
         self.bytes += added;
@@ -357,6 +359,12 @@ impl Cache {
             }
             Entry::Vacant(entry) => drop(entry.insert(value)),
         }
+    }
+
+    /// Forgets all, for good.
+    pub(super) fn end(&mut self) {
+        self.forget();
+        self.ended = true;
     }
 
     pub(super) fn forget(&mut self) {

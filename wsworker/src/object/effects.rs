@@ -47,6 +47,15 @@ impl Effects {
         self.bytes
     }
 
+    /// Bytes in `sent` for this socket alone.
+    pub(super) fn held_for(&self, member: &Arc<Member>) -> usize {
+        let sent = self.sent.iter().map(|sent| match sent {
+            Sent::To(to, message) if Arc::ptr_eq(to, member) => message.len(),
+            _ => 0,
+        });
+        sent.sum()
+    }
+
     /// Is its memory worth to be kept for another event?
     pub(super) fn is_small(&self) -> bool {
         const MOST: usize = 64;

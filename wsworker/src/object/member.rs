@@ -1,6 +1,7 @@
 //! A socket of an object: its tags, its attachment, and what is held for it.
 //! Does not hear events; `consumer` does.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -292,15 +293,21 @@ impl Outlet for Member {
         self.held.load(Ordering::Relaxed)
     }
 
-    fn may_wait(&self) -> Result<()> {
-        if self.state() != State::Open {
-            return Err(Error::closed());
-        }
-        // Nothing of it leaves while its event waits.
-        match Event::current(&*self.core, |event| event.is_some()) {
-            true => self.handle().may_hold(self.held()),
-            false => Ok(()),
-        }
+    fn settled(self: Arc<Self>) -> Pin<Box<dyn Future<Output = Result<usize>> + Send>> {
+        Box::pin(async move {
+            // Nothing of an event leaves while it waits, unlike what those before it sent.
+            let own = Event::current(&*self.core, |event| {
+                event.map_or(0, |event| event.done.effects.held_for(&self))
+            });
+            self.handle().may_hold(own)?;
+            if self.held() > own && self.handle().may_send(self.held()).is_err() {
+                self.core.gate.settle().await;
+            }
+            match self.state() {
+                State::Open => Ok(own),
+                _ => Err(Error::closed()),
+            }
+        })
     }
 }
 

@@ -9,26 +9,26 @@ use super::{Handle, State};
 use crate::error::{Error, Result};
 
 impl Handle {
-    /// Waits until `send` finds room. Once it had to wait it waits until half of
-    /// the limit is free.
+    /// Waits until `send` finds room, beside so many bytes that are held. Once it had to
+    /// wait it waits until half of the limit is free.
     ///
     /// Cancel safe, and a dropped call leaves nothing behind.
-    pub(crate) async fn ready(&self) -> Result<()> {
+    pub(crate) async fn ready(&self, held: usize) -> Result<()> {
         let mut waited = false;
-        while let Some(room) = self.awaits_room(&mut waited)? {
+        while let Some(room) = self.awaits_room(held, &mut waited)? {
             room.await;
         }
         Ok(())
     }
 
     /// What rings when there may be room; none if there is.
-    fn awaits_room(&self, waited: &mut bool) -> Result<Option<OwnedNotified>> {
-        let limit = self.max_buffered();
+    fn awaits_room(&self, held: usize, waited: &mut bool) -> Result<Option<OwnedNotified>> {
+        let has_room = || self.may_send(held).is_ok();
         let mut queue = self.queue();
         if self.state() != State::Open {
             return Err(Error::closed());
         }
-        if !*waited && self.buffered() < limit {
+        if !*waited && has_room() {
             return Ok(None);
         }
         *waited = true;
@@ -38,7 +38,7 @@ impl Handle {
         // Said before the look at what is buffered, as the writer counts before it
         // looks at this: one of the two sees the other.
         self.awaited.store(true, Ordering::SeqCst);
-        Ok(self.is_over_half().then_some(room))
+        Ok((self.is_over_half() || !has_room()).then_some(room))
     }
 
     /// Tells those who wait for room, if there is enough.

@@ -32,7 +32,7 @@ fn a_cancelled_ready_leaves_nothing_behind() {
         let task = Arc::new(Task(AtomicBool::new(false)));
         let waker = task.clone().into();
         {
-            let ready = pin!(handle.ready());
+            let ready = pin!(handle.ready(0));
             assert!(ready.poll(&mut Context::from_waker(&waker)).is_pending());
         }
         drop(waker);
@@ -49,10 +49,10 @@ fn who_waits_on_is_called_when_another_gave_up() {
     while handle.send(&Message::from("0123456789")).is_ok() {}
     let tasks = [(); 2].map(|()| Arc::new(Task(AtomicBool::new(false))));
     let [first, second] = tasks.clone().map(Into::into);
-    let mut waits = pin!(handle.ready());
+    let mut waits = pin!(handle.ready(0));
     let mut context = Context::from_waker(&second);
     {
-        let cancelled = pin!(handle.ready());
+        let cancelled = pin!(handle.ready(0));
         assert!(
             cancelled
                 .poll(&mut Context::from_waker(&first))
