@@ -29,7 +29,7 @@ use tokio::sync::oneshot;
 use self::database::Place;
 use self::log::Limits;
 use self::own::Owns;
-use self::reader::Readers;
+use self::reader::{Reader, Readers};
 use self::writer::Writer;
 use super::{Alarm, Batch, Commit, Key, ObjectDatabase, ObjectKey, Range, Storage};
 use crate::error::Result;
@@ -166,7 +166,7 @@ impl Storage for SqliteStorage {
     }
 
     async fn alarm_classes(&self) -> Result<Vec<Arc<str>>> {
-        self.readers.read(|reader| reader.alarm_classes()).await
+        self.readers.read(Reader::alarm_classes).await
     }
 
     async fn commit(&self, object: &ObjectKey, batch: Batch) -> Result<()> {
