@@ -56,6 +56,37 @@ async fn a_runtime_that_ends_undoes_what_it_commits() {
     assert_eq!(incr(&env).await.unwrap(), 1);
 }
 
+/// With it a call ends that its event waits for, and leaves a last word.
+#[tokio::test]
+async fn what_an_event_does_as_it_is_cancelled_is_undone() {
+    let (server, env) = serve::<Probe>(MemoryStorage::new()).await;
+    let mut ws = server.connect("/a").await.unwrap();
+    let other = env.clone();
+    let elsewhere = thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let held = event(&other, "a", |probe| {
+            Box::pin(async {
+                probe.ctx.storage().put("count", &7)?;
+                let ws = probe.ctx.sockets().iter().next().unwrap();
+                let _last = LastWord(ws);
+                std::future::pending::<Result<()>>().await
+            })
+        });
+        runtime.block_on(async { timeout(LONG / 50, held).await.is_err() })
+    });
+    assert!(elsewhere.join().unwrap());
+    assert_eq!(incr(&env).await.unwrap(), 1);
+    assert_eq!(ask(&mut ws, "say first").await, "first");
+}
+
+struct LastWord(WebSocket);
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        let _ = self.0.send("never");
+    }
+}
+
 #[test]
 fn a_call_without_a_runtime_says_so() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();

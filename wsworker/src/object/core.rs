@@ -216,6 +216,10 @@ impl Core {
         })?;
         owner.accept(end, &member);
         self.add_member(member.clone());
+        if member.is_gone() {
+            // Its connection has ended on another thread meanwhile.
+            self.remove_member(&member);
+        }
         Ok(member)
     }
 

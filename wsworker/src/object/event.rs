@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 use super::core::Core;
 use super::effects::Effects;
 use crate::error::{Error, Result};
+use crate::guard::guarded_drop;
 use crate::storage::Batch;
 
 /// An event of one object.
@@ -97,8 +98,19 @@ pin_project! {
     /// An event with the code that it runs. Dropped before its end, it is undone.
     pub(super) struct Running<F> {
         event: Unfinished,
+        // None while it is dropped.
         #[pin]
-        code: F,
+        code: Option<F>,
+    }
+
+    impl<F> PinnedDrop for Running<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.event.0.is_some() {
+                // Within the event still: what it does as it is dropped is undone too.
+                this.event.during(|| guarded_drop(|| this.code.set(None)));
+            }
+        }
     }
 }
 
@@ -107,7 +119,19 @@ struct Unfinished(Option<Event>);
 impl<F: Future> Running<F> {
     pub(super) fn new(event: Event, code: F) -> Self {
         let event = Unfinished(Some(event));
+        let code = Some(code);
         Self { event, code }
+    }
+}
+
+impl Unfinished {
+    /// What asks for the event that runs is given this one.
+    #[inline]
+    fn during<R>(&mut self, run: impl FnOnce() -> R) -> R {
+        let outer = CURRENT.replace(self.0.take());
+        let result = run();
+        self.0 = CURRENT.replace(outer);
+        result
     }
 }
 
@@ -117,11 +141,8 @@ impl<F: Future> Future for Running<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let event = this.event.0.take();
-        let outer = CURRENT.replace(event);
-        let polled = this.code.poll(cx);
-        this.event.0 = CURRENT.replace(outer);
-        let output = ready!(polled);
+        let code = this.code.as_pin_mut().expect("it is there until the drop");
+        let output = ready!(this.event.during(|| code.poll(cx)));
         let event = this.event.0.take().expect("not polled after its end");
         Poll::Ready((output, event))
     }
