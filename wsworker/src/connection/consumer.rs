@@ -81,13 +81,14 @@ pub(crate) trait Consumer: Sized + Send + 'static {
     }
 
     /// The peer's Close was read, or its violation found, and every message before
-    /// it was told. Ready when the last Close may be sent: this, or what is due.
+    /// it was told. Ready when the last Close may be sent: this, or `due`.
     fn poll_heard(
         &mut self,
         close: &CloseEvent,
+        due: &ClosePayload,
         cx: &mut Context<'_>,
     ) -> Poll<Option<ClosePayload>> {
-        let _ = (close, cx);
+        let _ = (close, due, cx);
         Poll::Ready(None)
     }
 }

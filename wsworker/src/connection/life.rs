@@ -141,9 +141,10 @@ impl Life {
         }
     }
 
-    /// What the consumer will hear of the end, until it has.
-    pub(super) fn close(&self) -> Option<&CloseEvent> {
-        self.end.as_ref()?.close.as_ref()
+    /// What the consumer will hear of the end, and what the peer, until they have.
+    pub(super) fn last(&self) -> Option<(&CloseEvent, &ClosePayload)> {
+        let End { close, reply, .. } = &**self.end.as_ref()?;
+        Some((close.as_ref()?, reply.as_ref()?))
     }
 
     /// Changes what answers the peer's Close.

@@ -180,7 +180,12 @@ impl Consumer for Collector {
         !handle.holds_up_peer() && self.0.has_room()
     }
 
-    fn poll_heard(&mut self, _: &CloseEvent, cx: &mut Context<'_>) -> Poll<Option<ClosePayload>> {
+    fn poll_heard(
+        &mut self,
+        _: &CloseEvent,
+        _: &ClosePayload,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<ClosePayload>> {
         self.0.poll_heard(cx).map(|()| None)
     }
 }

@@ -307,6 +307,7 @@ impl Consumer for Passing {
     fn poll_heard(
         &mut self,
         close: &CloseEvent,
+        _: &ClosePayload,
         _: &mut Context<'_>,
     ) -> Poll<Option<ClosePayload>> {
         self.pass_on(close);

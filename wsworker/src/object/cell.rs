@@ -21,6 +21,7 @@ use super::event::{Done, Event, Running};
 use super::gate::{Gate, Settled};
 use super::jobs::{Job, OnAlarm, OnError};
 use super::member::Member;
+use super::outgoing::Sent;
 use crate::connection::Limits;
 use crate::error::{Error, Result};
 use crate::guard::{Kept, guarded, guarded_drop, log};
@@ -241,13 +242,14 @@ impl<T: DurableObject> Cell<T> {
         self.core.cache().forget();
         let (events, why) = self.core.gate.take_failed();
         let keeps = self.class.options.keeps_failed;
-        let mut failed: Vec<Arc<Member>> = Vec::new();
-        for mut effects in events {
-            let member = effects.undo(&self.core, || Error::commit(&why));
-            let untold = |m: &Arc<Member>| !told.is_some_and(|told| Arc::ptr_eq(told, m));
-            failed.extend(member.filter(|member| keeps || untold(member)));
-        }
+        let untold = |m: &Arc<Member>| !told.is_some_and(|told| Arc::ptr_eq(told, m));
+        let sources = events.iter().filter_map(|effects| effects.source.clone());
+        let mut failed: Vec<_> = sources.filter(|member| keeps || untold(member)).collect();
+        // Before the undo: a socket that reopens by it is to know.
         failed.retain(|member| !member.is_gone() && (keeps || member.set_failed()));
+        for mut effects in events {
+            effects.undo(&self.core, || Error::commit(&why));
+        }
         // The first event first.
         for member in failed.into_iter().rev() {
             let cell = self.class.cell(self.core.key.id);
@@ -264,15 +266,23 @@ impl<T: DurableObject> Cell<T> {
             // Nothing comes after its `on_close`.
             return;
         }
-        let told = self.event_in(&mut value, None, false, OnError(&ws, &error));
+        let told = self.event_in(&mut value, None, true, OnError(&ws, &error));
         let told = told.await;
         drop(value);
+        let told = match told {
+            Ok(((), settled)) => settled.wait().await,
+            Err(failed) => Err(failed),
+        };
         if let Err(failed) = told {
             Member::log_error(&ws, &error);
             log(&format!("on_error of {} failed", self.core.key), &failed);
         }
         if !self.class.options.keeps_failed {
-            member.close_now(&ClosePayload::cut(CloseCode::INTERNAL_ERROR, ""));
+            // Behind what that event has sent.
+            let closing = ClosePayload::cut(CloseCode::INTERNAL_ERROR, "");
+            let mut close = vec![Sent::Close(member.clone(), closing)];
+            self.core.outgoing.push(&mut close);
+            self.core.outgoing.send();
         }
     }
 

@@ -4,16 +4,18 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use super::DurableObject;
 use super::cell::{Cell, Turn};
 use super::jobs::{Incoming, Job, OnClose, OnError, OnMessage, OnOpen};
 use super::member::Member;
-use crate::connection::{Consumer, Event, Handle, Inbox, Opener, Turned};
+use crate::connection::{Consumer, Event, Handle, Inbox, Opener, State, Turned};
 use crate::error::{Error, Result};
 use crate::http::{Body, Head, Request};
-use crate::protocol::close::ClosePayload;
+use crate::protocol::close::{CloseEvent, ClosePayload};
 use crate::protocol::message::Message;
+use crate::socket::Outlet;
 
 /// The consumer of an object's socket.
 pub(super) struct ObjectSocket<T: DurableObject> {
@@ -130,6 +132,28 @@ impl<T: DurableObject> Consumer for ObjectSocket<T> {
     async fn event(mut self, event: Event) -> Turned<Self> {
         let result = self.other(event).await;
         (self, result)
+    }
+
+    /// What its events have sent leaves before: a commit is waited for. So is the 1011
+    /// of one that failed.
+    fn poll_heard(
+        &mut self,
+        _: &CloseEvent,
+        due: &ClosePayload,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<ClosePayload>> {
+        let member = &self.member;
+        if !member.is_closing() && !member.has_failed() {
+            if member.core.has_let_go() {
+                return Poll::Ready(None);
+            }
+            Outlet::close(member.clone(), due.clone());
+        }
+        // The connection is woken when it is closed, and when an undo has that not happen.
+        match Outlet::handle(&**member).state() {
+            State::Open => Poll::Pending,
+            _ => Poll::Ready(None),
+        }
     }
 
     fn leave(&self, closing: &ClosePayload) {

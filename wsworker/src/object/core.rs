@@ -311,6 +311,11 @@ impl Core {
         });
     }
 
+    /// Has all left that events which have ended sent?
+    pub(super) fn has_let_go(&self) -> bool {
+        self.gate.is_settled() && self.outgoing.is_empty()
+    }
+
     /// Is nothing under way but, perhaps, an event?
     pub(super) fn is_quiet(&self) -> bool {
         self.gate.is_settled()

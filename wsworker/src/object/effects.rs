@@ -125,8 +125,8 @@ impl Effects {
         }
     }
 
-    /// It never happened. Gives the socket that it came from.
-    pub(super) fn undo(&mut self, core: &Core, why: impl Fn() -> Error) -> Option<Arc<Member>> {
+    /// It never happened.
+    pub(super) fn undo(&mut self, core: &Core, why: impl Fn() -> Error) {
         let undone = std::mem::take(self);
         for sent in undone.sent {
             match sent {
@@ -145,6 +145,5 @@ impl Effects {
         if let Some(done) = undone.done {
             let _ = done.send(Err(why()));
         }
-        undone.source
     }
 }

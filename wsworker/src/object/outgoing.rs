@@ -53,6 +53,10 @@ impl Outgoing {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        !self.busy.load(Ordering::Acquire)
+    }
+
     /// Sends what waits, unless another thread is at it.
     pub(super) fn send(&self) {
         while self.busy.load(Ordering::Acquire) {

@@ -163,8 +163,8 @@ impl<C: Consumer> Connection<C> {
         };
         if !self.life.has_parted()
             && self.handle.state() == State::Open
-            && let Some(close) = self.life.close()
-            && let Some(answer) = ready!(consumer.poll_heard(close, cx))
+            && let Some((close, due)) = self.life.last()
+            && let Some(answer) = ready!(consumer.poll_heard(close, due, cx))
         {
             self.life.answer_with(answer);
         }

@@ -125,6 +125,8 @@ impl Worker {
                 error,
             })?);
         }
+        self.execute("BEGIN IMMEDIATE")
+            .map_err(|error| Failure { at: None, error })?;
         let result = self.try_transaction(group, &classes);
         if !self.connection.is_autocommit() {
             let _ = self.execute("ROLLBACK");
@@ -138,8 +140,6 @@ impl Worker {
     }
 
     fn try_transaction(&self, group: &[Commit], classes: &[i64]) -> Result<(), Failure> {
-        let whole = |error| Failure { at: None, error };
-        self.execute("BEGIN IMMEDIATE").map_err(whole)?;
         let mut apply = Apply::new(&self.connection);
         for (at, (commit, class)) in group.iter().zip(classes).enumerate() {
             let applied = apply.batch(*class, &commit.object.id, &commit.batch);
@@ -148,7 +148,8 @@ impl Worker {
                 error,
             })?;
         }
-        self.execute("COMMIT").map_err(whole)
+        self.execute("COMMIT")
+            .map_err(|error| Failure { at: None, error })
     }
 
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
