@@ -34,6 +34,17 @@ pub fn within(test: impl AsyncFnOnce() + Send + 'static) {
     within_time(LIMIT, test);
 }
 
+/// What is in it runs on a runtime of its own, with three threads.
+pub async fn on_several_threads(test: impl Future<Output = ()> + Send + 'static) {
+    let several = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(3)
+        .enable_all()
+        .build()
+        .unwrap();
+    several.spawn(test).await.unwrap();
+    several.shutdown_background();
+}
+
 /// For a test that takes longer than those of the server alone.
 pub fn within_time(limit: Duration, test: impl AsyncFnOnce() + Send + 'static) {
     let (alive, ended) = mpsc::channel::<()>();

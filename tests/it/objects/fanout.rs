@@ -17,7 +17,7 @@ use wsworker::{Slow, WebSocketPair};
 
 use super::*;
 use crate::raw::{CLOSE, Frame, Head, RawClient, encode_all};
-use crate::server::{Served, within, within_time};
+use crate::server::{Served, on_several_threads, within, within_time};
 
 /// Numbers all that it sends, and notes what each of its sockets is to get.
 #[durable_object]
@@ -186,18 +186,12 @@ fn each_gets_what_is_for_it_in_the_order_in_which_it_was_sent() {
 #[test]
 fn each_gets_what_is_for_it_in_its_order_over_several_threads() {
     within_time(Duration::from_secs(60), async || {
-        let several = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(3)
-            .enable_all()
-            .build()
-            .unwrap();
-        let talked = several.spawn(async {
+        let talking = async {
             for _ in 0..10 {
                 converse().await;
             }
-        });
-        talked.await.unwrap();
-        several.shutdown_background();
+        };
+        on_several_threads(talking).await;
     });
 }
 

@@ -16,7 +16,7 @@ use super::storage::Scripted;
 use super::*;
 use crate::log::Logged;
 use crate::raw::{Frame, RawClient};
-use crate::server::{Served, within, within_time};
+use crate::server::{Served, on_several_threads, within, within_time};
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_object_is_dropped_and_built_again() {
@@ -76,12 +76,7 @@ async fn an_eviction_never_meets_a_message() {
 #[test]
 fn evictions_on_several_threads_meet_no_event_and_leave_one_instance() {
     within_time(Duration::from_secs(60), async || {
-        let several = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(3)
-            .enable_all()
-            .build()
-            .unwrap();
-        let raced = several.spawn(async {
+        let racing = async {
             let seed: u64 = rand::random();
             println!("seed {seed}");
             let served = Served::start_with(Naps, |server| server.storage(MemoryStorage::new()));
@@ -122,9 +117,8 @@ fn evictions_on_several_threads_meet_no_event_and_leave_one_instance() {
                 let count = plain.get(&format!("/{nth}")).await.text().to_owned();
                 assert_eq!(count, (3 * 150 + 1).to_string(), "of object {nth}");
             }
-        });
-        raced.await.unwrap();
-        several.shutdown_background();
+        };
+        on_several_threads(racing).await;
         let built = NAPS
             .lock()
             .unwrap()

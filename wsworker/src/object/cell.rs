@@ -244,9 +244,10 @@ impl<T: DurableObject> Cell<T> {
         let keeps = self.class.options.keeps_failed;
         let untold = |m: &Arc<Member>| !told.is_some_and(|told| Arc::ptr_eq(told, m));
         let sources = events.iter().filter_map(|effects| effects.source.clone());
-        let mut failed: Vec<_> = sources.filter(|member| keeps || untold(member)).collect();
         // Before the undo: a socket that reopens by it is to know.
-        failed.retain(|member| !member.is_gone() && (keeps || member.set_failed()));
+        let failed: Vec<_> = sources
+            .filter(|m| !m.is_gone() && (keeps || untold(m) && m.set_failed()))
+            .collect();
         for mut effects in events {
             effects.undo(&self.core, || Error::commit(&why));
         }

@@ -150,7 +150,7 @@ impl<T: DurableObject> Consumer for ObjectSocket<T> {
             Outlet::close(member.clone(), due.clone());
         }
         // The connection is woken when it is closed, and when an undo has that not happen.
-        match Outlet::handle(&**member).state() {
+        match member.handle().state() {
             State::Open => Poll::Pending,
             _ => Poll::Ready(None),
         }

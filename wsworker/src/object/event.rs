@@ -46,6 +46,13 @@ impl Event {
         }
     }
 
+    /// It has no end.
+    fn cancel(mut self) {
+        let cancelled = || Error::undone("its event was cancelled");
+        self.done.effects.undo(&self.core, cancelled);
+        self.core.spoil();
+    }
+
     /// The event of this object that runs on this thread.
     #[inline]
     pub(super) fn current<R>(core: *const Core, look: impl FnOnce(Option<&mut Self>) -> R) -> R {
@@ -97,7 +104,8 @@ pub(crate) async fn settle_running() -> Result<()> {
 pin_project! {
     /// An event with the code that it runs. Dropped before its end, it is undone.
     pub(super) struct Running<F> {
-        event: Unfinished,
+        // None once it is over.
+        event: Option<Event>,
         // None while it is dropped.
         #[pin]
         code: Option<F>,
@@ -106,32 +114,21 @@ pin_project! {
     impl<F> PinnedDrop for Running<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if this.event.0.is_some() {
+            if this.event.is_some() {
                 // Within the event still: what it does as it is dropped is undone too.
-                this.event.during(|| guarded_drop(|| this.code.set(None)));
+                during(this.event, || guarded_drop(|| this.code.set(None)));
+            }
+            if let Some(event) = this.event.take() {
+                event.cancel();
             }
         }
     }
 }
 
-struct Unfinished(Option<Event>);
-
 impl<F: Future> Running<F> {
     pub(super) fn new(event: Event, code: F) -> Self {
-        let event = Unfinished(Some(event));
-        let code = Some(code);
+        let (event, code) = (Some(event), Some(code));
         Self { event, code }
-    }
-}
-
-impl Unfinished {
-    /// What asks for the event that runs is given this one.
-    #[inline]
-    fn during<R>(&mut self, run: impl FnOnce() -> R) -> R {
-        let outer = CURRENT.replace(self.0.take());
-        let result = run();
-        self.0 = CURRENT.replace(outer);
-        result
     }
 }
 
@@ -142,20 +139,19 @@ impl<F: Future> Future for Running<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let code = this.code.as_pin_mut().expect("it is there until the drop");
-        let output = ready!(this.event.during(|| code.poll(cx)));
-        let event = this.event.0.take().expect("not polled after its end");
+        let output = ready!(during(this.event, || code.poll(cx)));
+        let event = this.event.take().expect("not polled after its end");
         Poll::Ready((output, event))
     }
 }
 
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(Event { core, mut done }) = self.0.take() {
-            let cancelled = || Error::undone("its event was cancelled");
-            done.effects.undo(&core, cancelled);
-            core.spoil();
-        }
-    }
+/// Whatever asks for the event that runs is given this one.
+#[inline]
+fn during<R>(event: &mut Option<Event>, run: impl FnOnce() -> R) -> R {
+    let outer = CURRENT.replace(event.take());
+    let result = run();
+    *event = CURRENT.replace(outer);
+    result
 }
 
 thread_local! {

@@ -295,6 +295,11 @@ impl Outlet for Member {
 
     fn settled(self: Arc<Self>) -> Pin<Box<dyn Future<Output = Result<usize>> + Send>> {
         Box::pin(async move {
+            let is_open = || match self.state() {
+                State::Open => Ok(()),
+                _ => Err(Error::closed()),
+            };
+            is_open()?;
             // Nothing of an event leaves while it waits, unlike what those before it sent.
             let own = Event::current(&*self.core, |event| {
                 event.map_or(0, |event| event.done.effects.held_for(&self))
@@ -302,11 +307,9 @@ impl Outlet for Member {
             self.handle().may_hold(own)?;
             if self.held() > own && self.handle().may_send(self.held()).is_err() {
                 self.core.gate.settle().await;
+                is_open()?;
             }
-            match self.state() {
-                State::Open => Ok(own),
-                _ => Err(Error::closed()),
-            }
+            Ok(own)
         })
     }
 }

@@ -14,6 +14,10 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    pub(super) fn whole(error: rusqlite::Error) -> Self {
+        Self { at: None, error }
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.error.sqlite_error_code() == Some(ErrorCode::DiskFull)
     }

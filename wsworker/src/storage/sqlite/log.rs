@@ -111,17 +111,15 @@ impl Log {
         } else {
             Duration::ZERO
         };
-        if !self.copying.ends_within(patience) {
-            if is_full {
-                self.grow = pages + copy;
-            }
+        let copying = !self.copying.ends_within(patience);
+        if copying && !is_full {
             return;
         }
         let (left, little) = (pages.saturating_sub(copied), self.limits.little());
         let is_long = pages >= restart.max(self.grow) && self.brief.load(Ordering::Relaxed);
         let due = if is_long { little } else { copy };
         if is_full || is_long && left <= little {
-            let restarted = start_afresh(connection, CheckpointMode::RESTART).is_ok();
+            let restarted = !copying && start_afresh(connection, CheckpointMode::RESTART).is_ok();
             self.grow = if restarted { 0 } else { pages + copy };
         } else if left >= due && pages >= self.copy_at {
             self.copy_at = pages + little;

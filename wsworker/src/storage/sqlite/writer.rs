@@ -125,8 +125,7 @@ impl Worker {
                 error,
             })?);
         }
-        self.execute("BEGIN IMMEDIATE")
-            .map_err(|error| Failure { at: None, error })?;
+        self.execute("BEGIN IMMEDIATE").map_err(Failure::whole)?;
         let result = self.try_transaction(group, &classes);
         if !self.connection.is_autocommit() {
             let _ = self.execute("ROLLBACK");
@@ -148,8 +147,7 @@ impl Worker {
                 error,
             })?;
         }
-        self.execute("COMMIT")
-            .map_err(|error| Failure { at: None, error })
+        self.execute("COMMIT").map_err(Failure::whole)
     }
 
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
