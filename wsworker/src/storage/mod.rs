@@ -49,7 +49,8 @@ use crate::error::{Error, Result};
 ///   none of another's.
 /// - **Seen at once**: what a commit that returned has stored, every later call sees.
 /// - **Cancelled calls finish**: a dropped `commit` future that was polled once
-///   either happens as a whole or not at all.
+///   either happens as a whole or not at all. That is settled when a later commit of
+///   the object that stores something has returned: an empty one need not wait.
 /// - Calls may come from any thread and any tokio runtime, many at once. They do not
 ///   block it.
 ///
