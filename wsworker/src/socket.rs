@@ -49,6 +49,10 @@ pub(crate) trait Outlet: Any + Send + Sync {
     /// As `Handle::send`.
     fn send(self: Arc<Self>, message: Message) -> Result<()>;
 
+    /// As `send`, where the frame can be taken back until it leaves; else `None`, and nothing
+    /// has happened.
+    fn send_own(&self, message: &Message) -> Option<Result<()>>;
+
     /// As `Handle::close`.
     fn close(self: Arc<Self>, close: ClosePayload);
 
@@ -108,7 +112,11 @@ impl WebSocket {
     pub fn send(&self, message: impl Into<Message>) -> Result<()> {
         match &self.0 {
             Way::Straight(handle) => handle.send(&message.into()),
-            Way::Held(outlet) => outlet.clone().send(message.into()),
+            Way::Held(outlet) => {
+                let message = message.into();
+                let own = outlet.send_own(&message);
+                own.unwrap_or_else(|| outlet.clone().send(message))
+            }
         }
     }
 

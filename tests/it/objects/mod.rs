@@ -15,6 +15,7 @@ mod leaving;
 mod limits;
 mod model;
 mod outside;
+mod own;
 mod parting;
 mod probe;
 mod rules;

@@ -6,12 +6,14 @@
 //! behind something that waits, it is queued, and the task is woken when the
 //! queue was empty. So frames leave in the order in which they were sent.
 //!
-//! `bound`: what it learns when its connection begins; `direct`: frames for many;
-//! `room`: waiting for room.
+//! `bound`: what it learns when its connection begins; `direct`: frames for many; `own`:
+//! frames that its own turn may take back; `room`: waiting for room.
 
 mod bound;
 #[cfg_attr(not(feature = "objects"), allow(dead_code))]
 mod direct;
+#[cfg(feature = "objects")]
+mod own;
 mod room;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};

@@ -340,6 +340,19 @@ pub(super) fn held<R>(handle: &Handle, f: impl FnOnce(Option<&mut Batch>) -> R) 
     })
 }
 
+/// The frames held for this handle, if it has its turn on this thread.
+#[cfg(feature = "objects")]
+#[inline]
+pub(super) fn own<R>(handle: &Handle, f: impl FnOnce(Option<&mut Batch>) -> R) -> R {
+    THREAD.with(|thread| {
+        if thread.of.get() == address(handle) {
+            f(Some(&mut thread.batch.borrow_mut()))
+        } else {
+            f(None)
+        }
+    })
+}
+
 /// While it lives, what this thread sends on one more connection is held too, for
 /// whoever attends to that one: nobody need be woken for it.
 pub(super) struct Attended(());

@@ -35,12 +35,12 @@ async fn run<T: DurableObject, J: Job<T>>(
     begun: Arc<Begun>,
     _ending: Ending,
 ) -> Result<Ended<Output<T, J>>> {
-    let mut value = cell.turn_in_time().await?;
+    let mut turn = cell.turn_in_time().await?;
     if !begun.decide() {
         return Err(Error::undone("nobody waits for it"));
     }
     let mut job = Some(job);
-    let event = cell.event_in(&mut value, None, true, Held(&mut job));
+    let event = cell.event_in(&mut turn, None, true, Held(&mut job));
     let (output, settled) = event.await?;
     Ok((Output(Some(output)), settled))
 }

@@ -40,8 +40,12 @@ pub(super) struct Cell<T> {
 /// The object's value, while it is awake.
 pub(super) struct Value<T>(Option<Kept<T>>);
 
-/// The object's turn: who has it runs the next event.
-pub(super) type Turn<'a, T> = MutexGuard<'a, Value<T>>;
+/// The object's turn: who has it runs the next event, of the same socket if it had one before.
+pub(super) struct Turn<'a, T> {
+    value: MutexGuard<'a, Value<T>>,
+    /// The last event, of which nothing is left.
+    last: Option<Box<Event>>,
+}
 
 /// What an event gave, and when it is durable.
 pub(super) type Ended<R> = (R, Settled);
@@ -70,53 +74,39 @@ impl<T: DurableObject> Cell<T> {
         asked: bool,
         job: J,
     ) -> Result<Ended<J::Output>> {
-        self.event_of(&mut None, source, asked, job).await
-    }
-
-    /// As `event`, with the turn that the one before it has left, and left for the next.
-    pub(super) async fn event_of<'a, J: Job<T>>(
-        &'a self,
-        turn: &mut Option<Turn<'a, T>>,
-        source: Option<&Arc<Member>>,
-        asked: bool,
-        job: J,
-    ) -> Result<Ended<J::Output>> {
-        let value = match turn {
-            Some(value) => {
-                self.make_ready(value).await;
-                value
-            }
-            none => none.insert(self.turn().await),
-        };
-        self.event_in(value, source, asked, job).await
+        let mut turn = self.turn().await;
+        self.event_in(&mut turn, source, asked, job).await
     }
 
     /// Runs the event of an alarm, if it still is the object's.
     pub(super) async fn alarm(&self, alarm: Alarm) -> Result<Option<Settled>> {
-        let mut value = self.turn().await;
+        let mut turn = self.turn().await;
         if alarm::of(&self.core).await? != Some(alarm) {
             return Ok(None);
         }
         let retries = alarm.retries;
         let job = OnAlarm(AlarmInfo { retries });
-        let ((), settled) = self.event_in(&mut value, None, true, job).await?;
+        let ((), settled) = self.event_in(&mut turn, None, true, job).await?;
         Ok(Some(settled))
     }
 
     /// As `event`, of who has the turn, with a value that is ready.
     pub(super) async fn event_in<J: Job<T>>(
         &self,
-        value: &mut Value<T>,
+        turn: &mut Turn<'_, T>,
         source: Option<&Arc<Member>>,
         asked: bool,
         job: J,
     ) -> Result<Ended<J::Output>> {
-        // All that waits leaves at once, and is to find room in every socket that
-        // reads what it gets.
-        let room = source.map_or(Limits::default().max_buffered, |m| m.max_buffered()) / 2;
-        if self.core.gate.is_crowded(room) {
-            self.core.gate.settle().await;
-            self.undo_failed(value, None);
+        let Turn { value, last } = turn;
+        if !self.core.gate.is_settled() {
+            // All that waits leaves at once, and is to find room in every socket that
+            // reads what it gets.
+            let room = source.map_or(Limits::default().max_buffered, |m| m.max_buffered()) / 2;
+            if self.core.gate.is_crowded(room) {
+                self.core.gate.settle().await;
+                self.undo_failed(value, None);
+            }
         }
         if source.is_some_and(|member| member.has_failed() || member.is_gone()) {
             // What it builds on never happened, as its sender sees it, or its accept did not.
@@ -134,12 +124,13 @@ impl<T: DurableObject> Cell<T> {
         if self.core.store.has_sql() {
             self.core.store.begin(time).await;
         }
-        let mut event = Event::of(&self.core);
+        let event = last.take();
+        let mut event = event.unwrap_or_else(|| Event::of(&self.core, source));
         job.prepare(&mut event.done.batch);
         let code = guarded(|| self.run(value, job));
         let running = Running::new(event, Timed::new(code, TOOK, time));
         let (ran, mut event) = running.await;
-        let done = &mut *event.done;
+        let done = &mut event.done;
         done.sql = self.core.store.is_open();
         let entered = match (ran.flatten().flatten(), done.aborted.take()) {
             (Ok(output), None) => {
@@ -152,7 +143,7 @@ impl<T: DurableObject> Cell<T> {
         };
         let failure = match entered {
             Ok(ended) => {
-                event.spare();
+                *last = Some(event);
                 if !J::GATHERS {
                     self.core.outgoing.send();
                     self.touch();
@@ -161,8 +152,9 @@ impl<T: DurableObject> Cell<T> {
             }
             Err(error) => error,
         };
-        done.effects
-            .undo(&self.core, || Error::undone("its event failed"));
+        event.hold_own();
+        let effects = &mut event.done.effects;
+        effects.undo(&self.core, || Error::undone("its event failed"));
         self.touch();
         // Also if this is dropped while it waits.
         self.core.spoil();
@@ -194,8 +186,10 @@ impl<T: DurableObject> Cell<T> {
             Ok(value) => value,
             Err(_) => self.turn.lock().await,
         };
-        self.make_ready(&mut value).await;
-        value
+        if !self.is_ready() {
+            self.make_ready(&mut value).await;
+        }
+        Turn { value, last: None }
     }
 
     /// As `turn`, for as long as a whole event may take.
@@ -204,6 +198,27 @@ impl<T: DurableObject> Cell<T> {
     /// It came later than that.
     pub(super) async fn turn_in_time(&self) -> Result<Turn<'_, T>> {
         Timed::new(self.turn(), WAITED, self.class.options.event_timeout).await
+    }
+
+    /// The turn that an event before has left, or a new one.
+    pub(super) async fn next_turn<'a, 't>(
+        &'a self,
+        turn: &'t mut Option<Turn<'a, T>>,
+    ) -> &'t mut Turn<'a, T> {
+        match turn {
+            Some(turn) => {
+                self.make_ready(&mut turn.value).await;
+                turn
+            }
+            none => none.insert(self.turn().await),
+        }
+    }
+
+    /// Has the value that is there seen nothing that was undone?
+    #[inline]
+    pub(super) fn is_ready(&self) -> bool {
+        let core = &self.core;
+        !core.store.has_sql() && !core.gate.has_failed() && !core.is_spoiled()
     }
 
     /// Leaves only a value that has seen nothing that was undone.
@@ -219,7 +234,7 @@ impl<T: DurableObject> Cell<T> {
 
     /// Changes the alarm, if it still is what it was, without the object's code.
     pub(super) async fn change_alarm(&self, was: Alarm, change: AlarmChange) -> Result<()> {
-        let value = self.turn().await;
+        let turn = self.turn().await;
         if alarm::of(&self.core).await? != Some(was) {
             return Ok(());
         }
@@ -228,7 +243,7 @@ impl<T: DurableObject> Cell<T> {
             ..Done::default()
         };
         let entered = Gate::enter(&self.core, &mut done, None, true);
-        drop(value);
+        drop(turn);
         entered?.wait().await
     }
 
@@ -262,14 +277,14 @@ impl<T: DurableObject> Cell<T> {
     /// A socket whose event was undone after it had ended well.
     async fn fail(&self, member: &Arc<Member>, error: Error) {
         let ws = member.websocket();
-        let mut value = self.turn().await;
+        let mut turn = self.turn().await;
         if member.is_gone() {
             // Nothing comes after its `on_close`.
             return;
         }
-        let told = self.event_in(&mut value, None, true, OnError(&ws, &error));
+        let told = self.event_in(&mut turn, None, true, OnError(&ws, &error));
         let told = told.await;
-        drop(value);
+        drop(turn);
         let told = match told {
             Ok(((), settled)) => settled.wait().await,
             Err(failed) => Err(failed),
@@ -294,6 +309,14 @@ impl<T: DurableObject> Cell<T> {
         let listed = &self.core.listed;
         if !listed.load(Ordering::Acquire) && !listed.swap(true, Ordering::AcqRel) {
             shared.look_later(&self.core, self.class.options.hibernate_after);
+        }
+    }
+}
+
+impl<T> Drop for Turn<'_, T> {
+    fn drop(&mut self) {
+        if let Some(last) = self.last.take() {
+            last.spare();
         }
     }
 }

@@ -57,8 +57,12 @@ impl<T: DurableObject> ObjectSocket<T> {
         turn: &mut Option<Turn<'a, T>>,
         job: J,
     ) -> Result<()> {
+        let turn = match turn {
+            Some(turn) if self.cell.is_ready() => turn,
+            turn => self.cell.next_turn(turn).await,
+        };
         let member = Some(&self.member);
-        match self.cell.event_of(turn, member, false, job).await {
+        match self.cell.event_in(turn, member, false, job).await {
             Err(_) if self.member.has_failed() || self.member.is_gone() => Ok(()),
             Err(error) if error.is_closed() && self.member.is_closing() => Ok(()),
             ran => ran.map(drop),

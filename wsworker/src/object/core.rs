@@ -131,8 +131,13 @@ impl Core {
         self.spoiled.store(true, Ordering::Release);
     }
 
+    #[inline]
+    pub(super) fn is_spoiled(&self) -> bool {
+        self.spoiled.load(Ordering::Acquire)
+    }
+
     pub(super) fn take_spoiled(&self) -> bool {
-        self.spoiled.load(Ordering::Acquire) && self.spoiled.swap(false, Ordering::AcqRel)
+        self.is_spoiled() && self.spoiled.swap(false, Ordering::AcqRel)
     }
 
     // Calls.
@@ -314,6 +319,12 @@ impl Core {
     /// Has all left that events which have ended sent?
     pub(super) fn has_let_go(&self) -> bool {
         self.gate.is_settled() && self.outgoing.is_empty()
+    }
+
+    /// May what an event sends leave as soon as that has ended, if it does not write?
+    #[inline]
+    pub(super) fn lets_through(&self) -> bool {
+        self.has_let_go() && !self.store.has_sql()
     }
 
     /// Is nothing under way but, perhaps, an event?

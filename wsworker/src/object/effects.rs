@@ -2,6 +2,7 @@
 //! taken back, work to be started.
 //! Does not know storage; `gate` decides which of the two ends it comes to.
 
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -14,17 +15,21 @@ use crate::error::{Error, Result};
 use crate::guard::guarded_drop;
 use crate::protocol::close::ClosePayload;
 use crate::protocol::message::Message;
+use crate::socket::Outlet;
 
 /// What an event has done, in its order.
 #[derive(Default)]
 pub(super) struct Effects {
     /// Leaves after the commit.
     sent: Vec<Sent>,
+    /// Frames before those, in the batch of the turn that it has: of the socket whose event it
+    /// is. They leave with that batch, if they are not taken out of it.
+    own: Range<usize>,
     /// Is there already, and taken back on undo, the last one first.
     changes: Vec<(Arc<Member>, Change)>,
     /// Begins after the commit.
     after: Vec<After>,
-    /// Bytes in `sent`.
+    /// Bytes in `sent` and of the messages in `own`.
     bytes: usize,
     /// The socket whose message or opening it was, if this waits for a commit.
     pub(super) source: Option<Arc<Member>>,
@@ -50,7 +55,7 @@ impl Effects {
     /// Bytes in `sent` for this socket alone.
     pub(super) fn held_for(&self, member: &Arc<Member>) -> usize {
         let sent = self.sent.iter().map(|sent| match sent {
-            Sent::To(to, message) if Arc::ptr_eq(to, member) => message.len(),
+            Sent::To(to, _) | Sent::Frames(to, ..) if Arc::ptr_eq(to, member) => sent.bytes(),
             _ => 0,
         });
         sent.sum()
@@ -72,6 +77,38 @@ impl Effects {
         to.hold(message.len());
         self.sent.push(Sent::To(to, message));
         Ok(())
+    }
+
+    /// Sends to the socket whose event it is, in that one's turn, with nothing held up. `None`
+    /// if it is to be held all the same.
+    #[inline]
+    pub(super) fn send_own(&mut self, to: &Member, message: &Message) -> Option<Result<()>> {
+        if !self.sent.is_empty() {
+            return None;
+        }
+        if let Err(error) = self.has_room(to.core.options.max_held) {
+            return Some(Err(error));
+        }
+        let sent = to.handle().send_own(message, &mut self.own)?;
+        if sent.is_ok() {
+            self.bytes += message.len();
+        }
+        Some(sent)
+    }
+
+    /// Holds what was sent so: the turn may end before the event is durable.
+    pub(super) fn hold_own(&mut self, to: &Arc<Member>) {
+        if self.own.is_empty() {
+            return;
+        }
+        // In a turn within that one it stays, and is asked for again.
+        if let Some(frames) = to.handle().take_own(&self.own) {
+            self.own = 0..0;
+            let later: usize = self.sent.iter().map(Sent::bytes).sum();
+            let bytes = self.bytes - later;
+            to.hold(bytes);
+            self.sent.insert(0, Sent::Frames(to.clone(), frames, bytes));
+        }
     }
 
     /// `limit`: bytes that the event may hold.
@@ -99,21 +136,37 @@ impl Effects {
     }
 
     fn charge(&mut self, bytes: usize, limit: usize) -> Result<()> {
-        if self.bytes >= limit {
-            return Err(Error::held(self.bytes, limit));
-        }
+        self.has_room(limit)?;
         self.bytes += bytes;
         Ok(())
+    }
+
+    #[inline]
+    fn has_room(&self, limit: usize) -> Result<()> {
+        match self.bytes < limit {
+            true => Ok(()),
+            false => Err(Error::held(self.bytes, limit)),
+        }
     }
 
     /// Everything is committed that it builds on. What it sent leaves with the next
     /// [`Outgoing::send`](super::outgoing::Outgoing::send), at the latest.
     ///
     /// Nothing is left in it.
+    #[inline]
     pub(super) fn release(&mut self, core: &Arc<Core>) {
+        self.own = 0..0;
+        self.bytes = 0;
+        if !(self.sent.is_empty() && self.changes.is_empty() && self.after.is_empty())
+            || self.done.is_some()
+        {
+            self.release_held(core);
+        }
+    }
+
+    fn release_held(&mut self, core: &Arc<Core>) {
         if !self.sent.is_empty() {
             core.outgoing.push(&mut self.sent);
-            self.bytes = 0;
         }
         self.changes.clear();
         for after in self.after.drain(..) {
@@ -125,12 +178,13 @@ impl Effects {
         }
     }
 
-    /// It never happened.
+    /// It never happened; what is its own is [held](Self::hold_own) by now.
     pub(super) fn undo(&mut self, core: &Core, why: impl Fn() -> Error) {
         let undone = std::mem::take(self);
         for sent in undone.sent {
             match sent {
                 Sent::To(member, message) => member.let_go(message.len()),
+                Sent::Frames(member, _, bytes) => member.let_go(bytes),
                 Sent::Close(member, _) => member.reopen(),
                 Sent::Broadcast(..) => {}
             }

@@ -5,20 +5,26 @@
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
 use super::core::Core;
 use super::effects::Effects;
+use super::member::Member;
 use crate::error::{Error, Result};
 use crate::guard::guarded_drop;
+use crate::protocol::message::Message;
 use crate::storage::Batch;
 
-/// An event of one object.
+/// An event of one object. In a box, as it goes from hand to hand.
+#[derive(Default)]
 pub(super) struct Event {
-    pub(super) core: Arc<Core>,
-    pub(super) done: Box<Done>,
+    /// Whose; `None` while it is spare.
+    core: Option<Arc<Core>>,
+    /// The socket that it comes from.
+    source: Option<Arc<Member>>,
+    pub(super) done: Done,
 }
 
 /// What an event has done so far.
@@ -33,32 +39,61 @@ pub(super) struct Done {
 }
 
 impl Event {
-    pub(super) fn of(core: &Arc<Core>) -> Self {
-        let done = SPARE.take().unwrap_or_default();
-        let core = core.clone();
-        Self { core, done }
+    pub(super) fn of(core: &Arc<Core>, source: Option<&Arc<Member>>) -> Box<Self> {
+        let mut event = SPARE.take().unwrap_or_default();
+        event.core = Some(core.clone());
+        event.source = source.cloned();
+        event
     }
 
     /// It is over, and nothing is left of what it has done: its memory serves the next.
-    pub(super) fn spare(self) {
+    pub(super) fn spare(mut self: Box<Self>) {
         if self.done.effects.is_small() {
-            SPARE.set(Some(self.done));
+            (self.core, self.source) = (None, None);
+            SPARE.set(Some(self));
+        }
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        self.core
+            .as_ref()
+            .expect("it is an object's until it is spare")
+    }
+
+    /// Sends to its own source what may leave with the turn that this one has, if the event
+    /// goes on as it began. `None` if it is to be held.
+    #[inline]
+    pub(super) fn send_own(&mut self, to: &Member, message: &Message) -> Option<Result<()>> {
+        let is_source = self.source.as_ref().is_some_and(|s| std::ptr::eq(&**s, to));
+        let may_leave = is_source && self.done.batch.is_empty() && self.core().lets_through();
+        match may_leave {
+            true => self.done.effects.send_own(to, message),
+            false => None,
+        }
+    }
+
+    /// That is to be held: the turn may end before the event, or take longer to be durable.
+    pub(super) fn hold_own(&mut self) {
+        if let Some(source) = &self.source {
+            self.done.effects.hold_own(source);
         }
     }
 
     /// It has no end.
-    fn cancel(mut self) {
+    fn cancel(mut self: Box<Self>) {
+        self.hold_own();
         let cancelled = || Error::undone("its event was cancelled");
-        self.done.effects.undo(&self.core, cancelled);
-        self.core.spoil();
+        let core = self.core().clone();
+        self.done.effects.undo(&core, cancelled);
+        core.spoil();
     }
 
     /// The event of this object that runs on this thread.
     #[inline]
     pub(super) fn current<R>(core: *const Core, look: impl FnOnce(Option<&mut Self>) -> R) -> R {
         CURRENT.with_borrow_mut(|current| {
-            let own = current.as_mut();
-            look(own.filter(|event| std::ptr::eq(&*event.core, core)))
+            let own = current.as_deref_mut();
+            look(own.filter(|event| std::ptr::eq(&**event.core(), core)))
         })
     }
 
@@ -77,7 +112,7 @@ impl Event {
 
     /// The object whose event runs on this thread.
     pub(super) fn running() -> Option<Arc<Core>> {
-        CURRENT.with_borrow(|current| current.as_ref().map(|event| event.core.clone()))
+        CURRENT.with_borrow(|current| current.as_ref().map(|event| event.core().clone()))
     }
 
     /// As `current`, where there has to be one.
@@ -105,7 +140,7 @@ pin_project! {
     /// An event with the code that it runs. Dropped before its end, it is undone.
     pub(super) struct Running<F> {
         // None once it is over.
-        event: Option<Event>,
+        event: Option<Box<Event>>,
         // None while it is dropped.
         #[pin]
         code: Option<F>,
@@ -126,20 +161,25 @@ pin_project! {
 }
 
 impl<F: Future> Running<F> {
-    pub(super) fn new(event: Event, code: F) -> Self {
+    pub(super) fn new(event: Box<Event>, code: F) -> Self {
         let (event, code) = (Some(event), Some(code));
         Self { event, code }
     }
 }
 
 impl<F: Future> Future for Running<F> {
-    type Output = (F::Output, Event);
+    type Output = (F::Output, Box<Event>);
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let code = this.code.as_pin_mut().expect("it is there until the drop");
-        let output = ready!(during(this.event, || code.poll(cx)));
+        let Poll::Ready(output) = during(this.event, || code.poll(cx)) else {
+            if let Some(event) = this.event {
+                event.hold_own();
+            }
+            return Poll::Pending;
+        };
         let event = this.event.take().expect("not polled after its end");
         Poll::Ready((output, event))
     }
@@ -147,7 +187,7 @@ impl<F: Future> Future for Running<F> {
 
 /// Whatever asks for the event that runs is given this one.
 #[inline]
-fn during<R>(event: &mut Option<Event>, run: impl FnOnce() -> R) -> R {
+fn during<R>(event: &mut Option<Box<Event>>, run: impl FnOnce() -> R) -> R {
     let outer = CURRENT.replace(event.take());
     let result = run();
     *event = CURRENT.replace(outer);
@@ -155,9 +195,9 @@ fn during<R>(event: &mut Option<Event>, run: impl FnOnce() -> R) -> R {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Event>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Box<Event>>> = const { RefCell::new(None) };
     /// Memory for the next event of this thread.
-    static SPARE: Cell<Option<Box<Done>>> = const { Cell::new(None) };
+    static SPARE: Cell<Option<Box<Event>>> = const { Cell::new(None) };
 }
 
 const OUTSIDE: &str =

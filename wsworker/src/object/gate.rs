@@ -86,18 +86,33 @@ impl Gate {
     ///
     /// # Errors
     /// A commit that it builds on has failed; it is to be undone.
+    #[inline]
     pub(super) fn enter(
         core: &Arc<Core>,
         done: &mut Done,
         source: Option<&Arc<Member>>,
         asked: bool,
     ) -> Result<Settled> {
-        let gate = &core.gate;
         let writes = done.sql || !done.batch.is_empty();
         // Then all that came before has left.
-        if !writes && gate.is_settled() {
+        if !writes && core.gate.is_settled() {
             done.effects.release(core);
             return Ok(Settled::Now);
+        }
+        Self::enter_behind(core, done, writes, source, asked)
+    }
+
+    /// As `enter`, of an event that writes or has to wait for those that did.
+    fn enter_behind(
+        core: &Arc<Core>,
+        done: &mut Done,
+        writes: bool,
+        source: Option<&Arc<Member>>,
+        asked: bool,
+    ) -> Result<Settled> {
+        let gate = &core.gate;
+        if let Some(source) = source {
+            done.effects.hold_own(source);
         }
         let mut state = gate.state();
         if gate.has_failed() {

@@ -260,6 +260,14 @@ impl Outlet for Member {
         })
     }
 
+    #[inline]
+    fn send_own(&self, message: &Message) -> Option<Result<()>> {
+        match self.is_closing() {
+            true => None,
+            false => Event::current(&*self.core, |event| event?.send_own(self, message)),
+        }
+    }
+
     fn close(self: Arc<Self>, close: ClosePayload) {
         if self.state() != State::Open || self.closing.swap(true, Ordering::AcqRel) {
             return;
@@ -302,7 +310,10 @@ impl Outlet for Member {
             is_open()?;
             // Nothing of an event leaves while it waits, unlike what those before it sent.
             let own = Event::current(&*self.core, |event| {
-                event.map_or(0, |event| event.done.effects.held_for(&self))
+                event.map_or(0, |event| {
+                    event.hold_own();
+                    event.done.effects.held_for(&self)
+                })
             });
             self.handle().may_hold(own)?;
             if self.held() > own && self.handle().may_send(self.held()).is_err() {

@@ -5,6 +5,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
+use bytes::Bytes;
+
 use super::fanout::Fanout;
 use super::member::{Member, Selection};
 use crate::protocol::close::ClosePayload;
@@ -13,6 +15,8 @@ use crate::protocol::message::Message;
 /// One thing that an event sent.
 pub(super) enum Sent {
     To(Arc<Member>, Message),
+    /// Frames that are encoded for it already, and the bytes of their messages.
+    Frames(Arc<Member>, Bytes, usize),
     Close(Arc<Member>, ClosePayload),
     Broadcast(Selection, Message),
 }
@@ -89,9 +93,10 @@ impl Outgoing {
 }
 
 impl Sent {
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         match self {
             Self::To(_, message) | Self::Broadcast(_, message) => message.len(),
+            Self::Frames(_, _, bytes) => *bytes,
             Self::Close(..) => 0,
         }
     }
@@ -102,6 +107,10 @@ impl Sent {
             Self::To(member, message) => {
                 member.let_go(message.len());
                 member.deliver(&message);
+            }
+            Self::Frames(member, frames, bytes) => {
+                member.let_go(bytes);
+                member.deliver_frames(&frames);
             }
             Self::Close(member, close) => member.close_now(&close),
             Self::Broadcast(to, message) => Fanout::of(to, message).send(),

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+#[cfg(feature = "objects")]
+use std::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 use fastwebsockets::{Frame, OpCode, Payload};
@@ -88,6 +90,37 @@ impl Batch {
             return self.push_masked(opcode, payload);
         }
         self.len += encode(opcode, payload, &mut self.bytes);
+    }
+
+    /// Appends a message in one frame that can be [cut](Self::cut) out again: only a small
+    /// one. Gives whether it is.
+    #[cfg(feature = "objects")]
+    #[inline]
+    pub(crate) fn push_small(&mut self, role: Role, message: &Message) -> bool {
+        let small = message.len() < LARGE;
+        if small {
+            self.push(role, opcode(message), message.as_bytes());
+        }
+        small
+    }
+
+    /// Where the next [small](Self::push_small) frame will lie.
+    #[cfg(feature = "objects")]
+    #[inline]
+    pub(crate) fn end(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Takes out frames that are [small](Self::push_small), in one piece and not written yet.
+    #[cfg(feature = "objects")]
+    pub(crate) fn cut(&mut self, frames: Range<usize>) -> Bytes {
+        self.len -= frames.len();
+        for large in &mut self.large {
+            if large.at >= frames.end {
+                large.at -= frames.len();
+            }
+        }
+        self.bytes.drain(frames).collect()
     }
 
     /// Appends a copy of frames that are encoded already.
@@ -321,6 +354,30 @@ mod tests {
                 .iter()
                 .all(|m| m.as_bytes().iter().all(|b| *b == 7))
         );
+    }
+
+    #[cfg(feature = "objects")]
+    #[test]
+    fn frames_that_are_taken_out_leave_those_around_them_as_they_were() {
+        let (mut batch, mut without) = (Batch::default(), Batch::default());
+        let around = [20, 5000, 3].map(|size| Message::binary(vec![size as u8; size]));
+        let push = |batch: &mut Batch| {
+            for message in &around {
+                batch.push_message(Role::Server, message);
+            }
+        };
+        push(&mut batch);
+        let start = batch.end();
+        assert!(batch.push_small(Role::Server, &Message::text("taken")));
+        assert!(batch.push_small(Role::Server, &Message::text("out")));
+        assert!(!batch.push_small(Role::Server, &Message::binary(vec![0; LARGE])));
+        let frames = start..batch.end();
+        push(&mut batch);
+        assert_eq!(batch.cut(frames)[..], *b"\x81\x05taken\x81\x03out");
+        push(&mut without);
+        push(&mut without);
+        assert_eq!(first(&batch, usize::MAX), first(&without, usize::MAX));
+        assert_eq!(batch.len(), without.len());
     }
 
     #[test]
