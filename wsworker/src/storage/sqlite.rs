@@ -12,6 +12,7 @@ mod database;
 mod group;
 mod lock;
 mod log;
+mod misnamed;
 pub(super) mod own;
 mod reader;
 #[cfg(test)]
@@ -89,7 +90,8 @@ impl SqliteStorage {
     /// [`is_storage`](crate::Error::is_storage): the directory cannot be written or
     /// is in use, by another process or in this one; its `objects.db` is no
     /// database, is damaged, belongs to another application, or was written by a
-    /// newer version.
+    /// newer version; or there is none, but what is part of one, such as a copy under
+    /// another name.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(directory.as_ref(), Limits::default(), |_| Ok(()))
     }

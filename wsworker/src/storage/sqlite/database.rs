@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::lock::{Lock, lock};
-use super::{apply, reader};
+use super::{apply, misnamed, reader};
 use crate::error::{Error, Result};
 
 const FILE: &str = "objects.db";
@@ -76,6 +76,7 @@ impl Place {
 
     /// The connection that writes. Checks whose database it is before it changes it.
     pub(super) fn open(&self) -> Result<Connection> {
+        self.check_names()?;
         let connection =
             self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         let failed = |error| self.failed("open", error);
@@ -94,6 +95,24 @@ impl Place {
         }
         prepare(&connection, apply::STATEMENTS).map_err(failed)?;
         Ok(connection)
+    }
+
+    /// Would a new database stand beside one that lost its name?
+    fn check_names(&self) -> Result<()> {
+        let file = self.file.display();
+        let found = misnamed::find(&self.file, FORMAT.application).map_err(|error| {
+            let message = format!("cannot look what is beside {file}");
+            Error::storage(message, Some(error.into()))
+        })?;
+        let Some(found) = found else {
+            return Ok(());
+        };
+        let found = found.display();
+        let message = format!(
+            "there is no {file}, but {found}, which is part of such a store: rename a copy to \
+             {FILE}, or take an empty directory"
+        );
+        Err(Error::storage(message, None))
     }
 
     /// One more connection, that only reads; after [`open`](Self::open).

@@ -22,6 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{self, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
+pub(super) use self::file::DIRECTORY;
 use super::database::Place;
 use super::threads::Threads;
 use crate::error::{Error, Result};

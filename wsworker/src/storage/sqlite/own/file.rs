@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::storage::ObjectKey;
 
 /// Beside the shared database; in it a directory for each class.
-pub(super) const DIRECTORY: &str = "objects";
+pub(in super::super) const DIRECTORY: &str = "objects";
 
 pub(super) const FORMAT: Format = Format {
     application: 0x7773_6f6f, // "wsoo"

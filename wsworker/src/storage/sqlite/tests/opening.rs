@@ -42,6 +42,50 @@ async fn makes_what_is_not_there() {
 }
 
 #[tokio::test]
+async fn a_store_that_lost_its_name_is_not_begun_anew() {
+    let directory = tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let storage = SqliteStorage::open(directory.path()).unwrap();
+    storage.commit(&object(1), put("key", "")).await.unwrap();
+    storage.backup(path("monday.db")).await.unwrap();
+    drop(storage);
+    // The copy beside it is not looked at.
+    SqliteStorage::open(directory.path()).unwrap();
+    fs::remove_file(path("objects.db")).unwrap();
+    let (wanted, other) = (path("objects.db"), path("monday.db"));
+    let wanted = format!("no {}, but {}", wanted.display(), other.display());
+    let error = refused(directory.path());
+    assert!(error.contains(&wanted), "{error}");
+    assert!(error.contains("rename a copy to objects.db"), "{error}");
+    fs::rename(path("monday.db"), path("objects.db")).unwrap();
+    let storage = SqliteStorage::open(directory.path()).unwrap();
+    assert_eq!(keys(&storage, 1).await, ["key"]);
+}
+
+#[test]
+fn parts_of_a_store_without_its_database_are_not_begun_anew() {
+    for part in ["objects.db-wal", "objects/Room/0.db"] {
+        let directory = tempdir().unwrap();
+        let path = directory.path().join(part);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "something").unwrap();
+        let error = refused(directory.path());
+        assert!(error.contains("which is part of such a store"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_no_stores_does_not_matter() {
+    let directory = with_database("CREATE TABLE notes (text)");
+    let path = |name: &str| directory.path().join(name);
+    fs::rename(path("objects.db"), path("notes.db")).unwrap();
+    fs::write(path("readme.txt"), "short").unwrap();
+    fs::write(path(".objects-backup-1"), "begun").unwrap();
+    fs::create_dir(path("objects")).unwrap();
+    SqliteStorage::open(directory.path()).unwrap();
+}
+
+#[tokio::test]
 async fn a_directory_serves_one_at_a_time() {
     let directory = tempdir().unwrap();
     let first = SqliteStorage::open(directory.path()).unwrap();
