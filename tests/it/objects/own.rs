@@ -31,6 +31,11 @@ impl DurableObject for Scripts {
                 'p' => self.ctx.storage().put("at", &at)?,
                 'y' => yield_now().await,
                 'r' => ws.ready().await?,
+                'o' => {
+                    while ws.send("x").is_ok() {}
+                    let full = ws.ready().await.is_err_and(|error| error.is_full());
+                    return Err(Error::new(if full { "full" } else { "there is room" }));
+                }
                 'f' => return Err(Error::new("as it was told")),
                 'x' => panic!("as it was told"),
                 _ => {}
@@ -39,8 +44,9 @@ impl DurableObject for Scripts {
         Ok(())
     }
 
-    async fn on_error(&mut self, ws: &WebSocket, _error: &Error) {
-        let _ = ws.send("undone");
+    async fn on_error(&mut self, ws: &WebSocket, error: &Error) {
+        let has_room = error.to_string().contains("there is room");
+        let _ = ws.send(if has_room { "room" } else { "undone" });
     }
 }
 
@@ -71,7 +77,7 @@ fn said(script: &str, at: usize) -> String {
 
 /// What a client hears of a script.
 fn heard(script: &str) -> Vec<String> {
-    if script.contains(['f', 'x']) {
+    if script.contains(['f', 'x', 'o']) {
         return vec!["undone".to_owned()];
     }
     let sends = |step: char| "smlb".contains(step);
@@ -129,6 +135,20 @@ fn what_was_sent_before_a_wait_stays_until_the_event_ends() {
             let scripts = ["s".to_owned(), script.to_owned()];
             client.send_all(scripts.iter().map(Frame::text)).await;
             expect(&mut client, &scripts).await;
+        }
+    });
+}
+
+/// Their heads count, wherever they wait.
+#[test]
+fn an_event_that_filled_its_socket_with_small_messages_finds_no_room_by_waiting() {
+    within(async || {
+        let served = served(0).await;
+        let mut client = RawClient::open_at(served.addr, "/").await;
+        let scripts = ["s", "o", "so", "po", "s"].map(str::to_owned);
+        for script in &scripts {
+            client.send(Frame::text(script)).await;
+            expect(&mut client, std::slice::from_ref(script)).await;
         }
     });
 }

@@ -104,10 +104,9 @@ impl Effects {
         // In a turn within that one it stays, and is asked for again.
         if let Some(frames) = to.handle().take_own(&self.own) {
             self.own = 0..0;
-            let later: usize = self.sent.iter().map(Sent::bytes).sum();
-            let bytes = self.bytes - later;
-            to.hold(bytes);
-            self.sent.insert(0, Sent::Frames(to.clone(), frames, bytes));
+            to.hold(frames.len());
+            self.sent.insert(0, Sent::Frames(to.clone(), frames));
+            self.bytes = self.sent.iter().map(Sent::bytes).sum();
         }
     }
 
@@ -180,11 +179,12 @@ impl Effects {
 
     /// It never happened; what is its own is [held](Self::hold_own) by now.
     pub(super) fn undo(&mut self, core: &Core, why: impl Fn() -> Error) {
+        debug_assert!(self.own.is_empty(), "it would leave with its turn");
         let undone = std::mem::take(self);
         for sent in undone.sent {
             match sent {
                 Sent::To(member, message) => member.let_go(message.len()),
-                Sent::Frames(member, _, bytes) => member.let_go(bytes),
+                Sent::Frames(member, frames) => member.let_go(frames.len()),
                 Sent::Close(member, _) => member.reopen(),
                 Sent::Broadcast(..) => {}
             }

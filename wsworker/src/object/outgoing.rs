@@ -15,8 +15,8 @@ use crate::protocol::message::Message;
 /// One thing that an event sent.
 pub(super) enum Sent {
     To(Arc<Member>, Message),
-    /// Frames that are encoded for it already, and the bytes of their messages.
-    Frames(Arc<Member>, Bytes, usize),
+    /// Frames that are encoded for it already.
+    Frames(Arc<Member>, Bytes),
     Close(Arc<Member>, ClosePayload),
     Broadcast(Selection, Message),
 }
@@ -96,7 +96,7 @@ impl Sent {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::To(_, message) | Self::Broadcast(_, message) => message.len(),
-            Self::Frames(_, _, bytes) => *bytes,
+            Self::Frames(_, frames) => frames.len(),
             Self::Close(..) => 0,
         }
     }
@@ -108,8 +108,8 @@ impl Sent {
                 member.let_go(message.len());
                 member.deliver(&message);
             }
-            Self::Frames(member, frames, bytes) => {
-                member.let_go(bytes);
+            Self::Frames(member, frames) => {
+                member.let_go(frames.len());
                 member.deliver_frames(&frames);
             }
             Self::Close(member, close) => member.close_now(&close),

@@ -120,7 +120,12 @@ impl Batch {
                 large.at -= frames.len();
             }
         }
-        self.bytes.drain(frames).collect()
+        let cut = Bytes::copy_from_slice(&self.bytes[frames.clone()]);
+        self.bytes.drain(frames);
+        if self.is_empty() {
+            self.clear();
+        }
+        cut
     }
 
     /// Appends a copy of frames that are encoded already.
@@ -134,6 +139,8 @@ impl Batch {
         if frames.len() < SHARED {
             return self.push_frames(&frames);
         }
+        // Without a head among `bytes`, which `cut` could then not tell from what is behind it:
+        // such frames are not held in a turn.
         self.len += frames.len();
         self.large.push_back(Large {
             at: self.bytes.len(),

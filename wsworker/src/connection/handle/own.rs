@@ -27,13 +27,12 @@ impl Handle {
                 return Some(Err(Error::full(batch.len(), limit)));
             }
             let end = batch.end();
-            if own.start == own.end {
-                *own = end..end;
-            }
-            if own.end != end || !batch.push_small(self.role, message) {
+            let is_first = own.start == own.end;
+            if !is_first && own.end != end || !batch.push_small(self.role, message) {
                 return None;
             }
-            own.end = batch.end();
+            let start = if is_first { end } else { own.start };
+            *own = start..batch.end();
             Some(Ok(()))
         })
     }

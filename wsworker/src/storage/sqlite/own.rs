@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{self, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-pub(super) use self::file::DIRECTORY;
+pub(super) use self::file::{DIRECTORY, has_databases};
 use super::database::Place;
 use super::threads::Threads;
 use crate::error::{Error, Result};

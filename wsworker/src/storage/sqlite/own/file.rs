@@ -57,6 +57,17 @@ pub(super) fn classes(place: &Place) -> Result<HashSet<PathBuf>> {
     }
 }
 
+/// Is there a file with the name of an object's? What cannot be read has none.
+pub(in super::super) fn has_databases(directory: &Path) -> bool {
+    let within = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+    let mut files = within(directory).flat_map(|class| within(&class.path()));
+    files.any(|file| {
+        let name = file.file_name();
+        let id = name.to_str().and_then(|name| name.strip_suffix(".db"));
+        id.is_some_and(|id| id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    })
+}
+
 /// Where the object's file is, or would be.
 pub(super) fn path(place: &Place, object: &ObjectKey) -> PathBuf {
     let mut class = String::new();

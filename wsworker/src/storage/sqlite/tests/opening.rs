@@ -64,7 +64,8 @@ async fn a_store_that_lost_its_name_is_not_begun_anew() {
 
 #[test]
 fn parts_of_a_store_without_its_database_are_not_begun_anew() {
-    for part in ["objects.db-wal", "objects/Room/0.db"] {
+    let objects = format!("objects/Room/{}.db", "0a".repeat(32));
+    for part in ["objects.db-wal", &objects] {
         let directory = tempdir().unwrap();
         let path = directory.path().join(part);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -81,7 +82,9 @@ fn what_is_no_stores_does_not_matter() {
     fs::rename(path("objects.db"), path("notes.db")).unwrap();
     fs::write(path("readme.txt"), "short").unwrap();
     fs::write(path(".objects-backup-1"), "begun").unwrap();
-    fs::create_dir(path("objects")).unwrap();
+    fs::create_dir_all(path("objects/tables")).unwrap();
+    fs::write(path("objects/.hidden"), "").unwrap();
+    fs::write(path("objects/tables/round.db"), "").unwrap();
     SqliteStorage::open(directory.path()).unwrap();
 }
 
