@@ -124,9 +124,12 @@ impl<T: DurableObject> Cell<T> {
         if self.core.store.has_sql() {
             self.core.store.begin(time).await;
         }
-        let event = last.take();
-        let mut event = event.unwrap_or_else(|| Event::of(&self.core, source));
-        job.prepare(&mut event.done.batch);
+        let mut event = last.take().unwrap_or_else(|| Event::of(&self.core));
+        let Done { batch, effects, .. } = &mut event.done;
+        if effects.source.is_none() {
+            effects.source = source.cloned();
+        }
+        job.prepare(batch);
         let code = guarded(|| self.run(value, job));
         let running = Running::new(event, Timed::new(code, TOOK, time));
         let (ran, mut event) = running.await;
@@ -134,7 +137,7 @@ impl<T: DurableObject> Cell<T> {
         done.sql = self.core.store.is_open();
         let entered = match (ran.flatten().flatten(), done.aborted.take()) {
             (Ok(output), None) => {
-                Gate::enter(&self.core, done, source, asked).map(|settled| (output, settled))
+                Gate::enter(&self.core, done, asked).map(|settled| (output, settled))
             }
             (Err(error), _) | (Ok(_), Some(error)) => Err(match J::METHOD {
                 Some(method) => error.of_method(T::NAME, method),
@@ -152,9 +155,8 @@ impl<T: DurableObject> Cell<T> {
             }
             Err(error) => error,
         };
-        event.hold_own();
-        let effects = &mut event.done.effects;
-        effects.undo(&self.core, || Error::undone("its event failed"));
+        done.effects
+            .undo(&self.core, || Error::undone("its event failed"));
         self.touch();
         // Also if this is dropped while it waits.
         self.core.spoil();
@@ -242,7 +244,7 @@ impl<T: DurableObject> Cell<T> {
             batch: Batch::of_alarm(change),
             ..Done::default()
         };
-        let entered = Gate::enter(&self.core, &mut done, None, true);
+        let entered = Gate::enter(&self.core, &mut done, true);
         drop(turn);
         entered?.wait().await
     }

@@ -293,7 +293,7 @@ impl Core {
     ) -> Result<()> {
         let mut done = Done::default();
         send(&mut done.effects)?;
-        if Gate::enter(self, &mut done, None, false).is_err() {
+        if Gate::enter(self, &mut done, false).is_err() {
             // What is pending is being undone: nothing of it is to leave before.
             done.effects.release(self);
         }

@@ -31,7 +31,7 @@ pub(super) struct Effects {
     after: Vec<After>,
     /// Bytes in `sent` and of the messages in `own`.
     bytes: usize,
-    /// The socket whose message or opening it was, if this waits for a commit.
+    /// The socket whose message or opening it was.
     pub(super) source: Option<Arc<Member>>,
     /// Whoever waits for the end of it.
     pub(super) done: Option<oneshot::Sender<Result<()>>>,
@@ -79,11 +79,12 @@ impl Effects {
         Ok(())
     }
 
-    /// Sends to the socket whose event it is, in that one's turn, with nothing held up. `None`
-    /// if it is to be held all the same.
+    /// Sends to the source in that one's turn, with nothing held up. `None` if it is to be held
+    /// all the same.
     #[inline]
     pub(super) fn send_own(&mut self, to: &Member, message: &Message) -> Option<Result<()>> {
-        if !self.sent.is_empty() {
+        let is_source = self.source.as_ref().is_some_and(|s| std::ptr::eq(&**s, to));
+        if !is_source || !self.sent.is_empty() {
             return None;
         }
         if let Err(error) = self.has_room(to.core.options.max_held) {
@@ -96,11 +97,11 @@ impl Effects {
         Some(sent)
     }
 
-    /// Holds what was sent so: the turn may end before the event is durable.
-    pub(super) fn hold_own(&mut self, to: &Arc<Member>) {
-        if self.own.is_empty() {
+    /// Holds what was sent so: the turn may end before the event does, or is durable.
+    pub(super) fn hold_own(&mut self) {
+        let Some(to) = self.source.as_ref().filter(|_| !self.own.is_empty()) else {
             return;
-        }
+        };
         // In a turn within that one it stays, and is asked for again.
         if let Some(frames) = to.handle().take_own(&self.own) {
             self.own = 0..0;
@@ -177,8 +178,9 @@ impl Effects {
         }
     }
 
-    /// It never happened; what is its own is [held](Self::hold_own) by now.
+    /// It never happened.
     pub(super) fn undo(&mut self, core: &Core, why: impl Fn() -> Error) {
+        self.hold_own();
         debug_assert!(self.own.is_empty(), "it would leave with its turn");
         let undone = std::mem::take(self);
         for sent in undone.sent {

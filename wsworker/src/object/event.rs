@@ -22,8 +22,6 @@ use crate::storage::Batch;
 pub(super) struct Event {
     /// Whose; `None` while it is spare.
     core: Option<Arc<Core>>,
-    /// The socket that it comes from.
-    source: Option<Arc<Member>>,
     pub(super) done: Done,
 }
 
@@ -39,17 +37,16 @@ pub(super) struct Done {
 }
 
 impl Event {
-    pub(super) fn of(core: &Arc<Core>, source: Option<&Arc<Member>>) -> Box<Self> {
+    pub(super) fn of(core: &Arc<Core>) -> Box<Self> {
         let mut event = SPARE.take().unwrap_or_default();
         event.core = Some(core.clone());
-        event.source = source.cloned();
         event
     }
 
     /// It is over, and nothing is left of what it has done: its memory serves the next.
     pub(super) fn spare(mut self: Box<Self>) {
         if self.done.effects.is_small() {
-            (self.core, self.source) = (None, None);
+            (self.core, self.done.effects.source) = (None, None);
             SPARE.set(Some(self));
         }
     }
@@ -60,28 +57,18 @@ impl Event {
             .expect("it is an object's until it is spare")
     }
 
-    /// Sends to its own source what may leave with the turn that this one has, if the event
-    /// goes on as it began. `None` if it is to be held.
+    /// Sends to its source what may leave with the turn that this one has, if the event goes
+    /// on as it began. `None` if it is to be held.
     #[inline]
     pub(super) fn send_own(&mut self, to: &Member, message: &Message) -> Option<Result<()>> {
-        let is_source = self.source.as_ref().is_some_and(|s| std::ptr::eq(&**s, to));
-        let may_leave = is_source && self.done.batch.is_empty() && self.core().lets_through();
-        match may_leave {
+        match self.done.batch.is_empty() && self.core().lets_through() {
             true => self.done.effects.send_own(to, message),
             false => None,
         }
     }
 
-    /// That is to be held: the turn may end before the event, or take longer to be durable.
-    pub(super) fn hold_own(&mut self) {
-        if let Some(source) = &self.source {
-            self.done.effects.hold_own(source);
-        }
-    }
-
     /// It has no end.
-    fn cancel(mut self: Box<Self>) {
-        self.hold_own();
+    fn cancel(mut self) {
         let cancelled = || Error::undone("its event was cancelled");
         let core = self.core().clone();
         self.done.effects.undo(&core, cancelled);
@@ -176,7 +163,7 @@ impl<F: Future> Future for Running<F> {
         let code = this.code.as_pin_mut().expect("it is there until the drop");
         let Poll::Ready(output) = during(this.event, || code.poll(cx)) else {
             if let Some(event) = this.event {
-                event.hold_own();
+                event.done.effects.hold_own();
             }
             return Poll::Pending;
         };

@@ -13,7 +13,6 @@ use super::commits;
 use super::core::Core;
 use super::effects::Effects;
 use super::event::Done;
-use super::member::Member;
 use crate::error::{Error, Result};
 use crate::storage::{Batch, Key};
 
@@ -80,26 +79,20 @@ impl Settled {
 }
 
 impl Gate {
-    /// An event has ended well: takes what it has done. `source`: the socket that it came
-    /// from; `asked`: somebody waits for it. What it sent may wait for more, until whoever
+    /// An event has ended well: takes what it has done. `asked`: somebody waits for it. What it sent may wait for more, until whoever
     /// runs the events says that there is none.
     ///
     /// # Errors
     /// A commit that it builds on has failed; it is to be undone.
     #[inline]
-    pub(super) fn enter(
-        core: &Arc<Core>,
-        done: &mut Done,
-        source: Option<&Arc<Member>>,
-        asked: bool,
-    ) -> Result<Settled> {
+    pub(super) fn enter(core: &Arc<Core>, done: &mut Done, asked: bool) -> Result<Settled> {
         let writes = done.sql || !done.batch.is_empty();
         // Then all that came before has left.
         if !writes && core.gate.is_settled() {
             done.effects.release(core);
             return Ok(Settled::Now);
         }
-        Self::enter_behind(core, done, writes, source, asked)
+        Self::enter_behind(core, done, writes, asked)
     }
 
     /// As `enter`, of an event that writes or has to wait for those that did.
@@ -107,13 +100,10 @@ impl Gate {
         core: &Arc<Core>,
         done: &mut Done,
         writes: bool,
-        source: Option<&Arc<Member>>,
         asked: bool,
     ) -> Result<Settled> {
         let gate = &core.gate;
-        if let Some(source) = source {
-            done.effects.hold_own(source);
-        }
+        done.effects.hold_own();
         let mut state = gate.state();
         if gate.has_failed() {
             return Err(Error::undone("a commit that it builds on failed"));
@@ -126,7 +116,6 @@ impl Gate {
         let Done {
             batch, mut effects, ..
         } = std::mem::take(done);
-        effects.source = source.cloned();
         let settled = match asked {
             true => {
                 let (done, later) = oneshot::channel();

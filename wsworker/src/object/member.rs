@@ -311,8 +311,9 @@ impl Outlet for Member {
             // Nothing of an event leaves while it waits, unlike what those before it sent.
             let own = Event::current(&*self.core, |event| {
                 event.map_or(0, |event| {
-                    event.hold_own();
-                    event.done.effects.held_for(&self)
+                    let effects = &mut event.done.effects;
+                    effects.hold_own();
+                    effects.held_for(&self)
                 })
             });
             self.handle().may_hold(own)?;

@@ -17,7 +17,9 @@ pub(super) fn find(file: &Path, application: i32) -> io::Result<Option<PathBuf>>
     let mut log = file.as_os_str().to_owned();
     log.push("-wal");
     let directory = file.parent().unwrap_or(Path::new("."));
-    for path in fs::read_dir(directory)?.flatten().map(|entry| entry.path()) {
+    let paths = fs::read_dir(directory)?.flatten().map(|entry| entry.path());
+    // What a backup that was killed has left is not complete.
+    for path in paths.filter(|path| !is_hidden(path)) {
         let is_stores = match fs::metadata(&path) {
             Ok(found) if found.is_dir() => {
                 path.ends_with(own::DIRECTORY) && own::has_databases(&path)
@@ -27,8 +29,7 @@ pub(super) fn find(file: &Path, application: i32) -> io::Result<Option<PathBuf>>
             }
             _ => false,
         };
-        // What a backup that was killed has left is not complete.
-        if is_stores && !is_hidden(&path) {
+        if is_stores {
             return Ok(Some(path));
         }
     }
